@@ -1,0 +1,1 @@
+"""RIOS blocks on AWS Batch workers."""
