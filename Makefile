@@ -1,0 +1,30 @@
+# Every target does its own set-up (tools/bootstrap.py); PYTHON chooses the interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test bench lint clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+setup:  ## install what is missing: libgdal, a virtual environment in .venv, the package
+	@$(PYTHON) tools/bootstrap.py
+
+demo: setup  ## run the demo job on the embedded AWS (ARGS="--workers 4 --input SCENE.tif")
+	@$(BIN)/rios-awsbatch demo $(ARGS)
+
+test: setup  ## run the tests (ARGS="-k demo")
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup  ## count requests and bytes per block, measure times
+	@$(BIN)/python bench/run.py $(ARGS)
+
+lint: setup  ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:  ## remove all that the other targets made, the environment too
+	@rm -rf .venv .tox build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
