@@ -119,15 +119,8 @@ def install_gdal(python: Path, gdal: str) -> None:
     pip = [python, "-m", "pip", "install", "-qq"]
     run(*pip, "--upgrade", "pip>=24", "setuptools>=67,<85", "wheel", numpy_for(gdal))
     # A cached wheel may have been built without numpy.
-    build = [
-        "--no-build-isolation",
-        "--no-cache-dir",
-        "--force-reinstall",
-        "--no-deps",
-        "--no-binary",
-        "gdal",
-    ]
-    run(*pip, *build, f"gdal=={gdal}")
+    build = "--no-build-isolation --no-cache-dir --force-reinstall --no-deps --no-binary gdal"
+    run(*pip, *build.split(), f"gdal=={gdal}")
     if ask(python, "-c", probe) != gdal:
         run(python, "-c", probe)
         sys.exit(f"bootstrap: GDAL's bindings were built, but not for the installed libgdal {gdal}")
