@@ -1,0 +1,134 @@
+"""`LocalAWS`: the owner of the embedded AWS's process."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+
+from rios_plugin_awsbatch.errors import AWSBatchException
+
+from .environment import adapted, client_environment
+from .order import Order
+
+__all__ = ["LocalAWS"]
+
+# Beyond the jobs' own time to stop.
+_SERVER_GRACE = 10.0
+
+
+class LocalAWS:
+    """The embedded AWS, as a context manager.
+
+    Entering starts a moto server in a process of its own, on a free port of 127.0.0.1, and creates the
+    stack there. Leaving ends every job and the server, which also ends when this process does, however
+    it does.
+
+    Args:
+        workers: How many Batch jobs run at once; with 0, jobs stay RUNNABLE.
+        region: AWS region of the stack.
+        stack: Name of the stack.
+        stop_grace: Seconds between SIGTERM and SIGKILL for a job that is to end.
+        middleware: ``"module:factory"``; what ``factory(app)`` returns serves instead of the WSGI
+            application, inside the server's process. If it raises ConnectionError, the connection drops.
+
+    Attributes:
+        environment: The variables with which boto3 and this package use the embedded AWS, once it is entered.
+    """
+
+    def __init__(
+        self,
+        workers: int = 4,
+        *,
+        region: str = "ap-southeast-2",
+        stack: str = "RIOS",
+        stop_grace: float = 5.0,
+        middleware: str | None = None,
+    ) -> None:
+        self._order = Order(workers, region, stack, stop_grace, middleware, sys.path)
+        self._process: subprocess.Popen[str] | None = None
+        self.environment: dict[str, str] = {}
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the embedded AWS, once it is entered."""
+        return self.environment["AWS_ENDPOINT_URL"]
+
+    @contextlib.contextmanager
+    def activated(self) -> Iterator[None]:
+        """Let this process, and those that it starts, use the embedded AWS meanwhile."""
+        before = dict(os.environ)
+        _set_environment(self.adapted(before))
+        try:
+            yield
+        finally:
+            _set_environment(before)
+
+    def adapted(self, environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+        """Return ``environ`` as a process needs it to use the embedded AWS and nothing else."""
+        return adapted(environ, self.environment)
+
+    def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing has Self since 3.11
+        order = self._order
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", f"{__package__}.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=adapted(os.environ, client_environment("", order.region, order.stack)),
+            # Ctrl-C is for the main process, which still needs the server to clean up.
+            start_new_session=True,
+        )
+        try:
+            endpoint = self._await_endpoint(self._process)
+        except BaseException:
+            self._end()
+            raise
+        self.environment = client_environment(endpoint, order.region, order.stack)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _await_endpoint(self, process: "subprocess.Popen[str]") -> str:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(dataclasses.asdict(self._order)) + "\n")
+            process.stdin.flush()
+        answer = json.loads(process.stdout.readline() or "{}")
+        if "missing" in answer:
+            raise AWSBatchException(
+                f"The embedded AWS needs moto: pip install 'rios-plugin-awsbatch[local]' ({answer['missing']})."
+            )
+        if "endpoint" not in answer:
+            reason = answer.get("error", "its process ended; what it wrote to standard error says why")
+            raise AWSBatchException(f"The embedded AWS did not start: {reason}.")
+        return str(answer["endpoint"])
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self.environment = {}
+        with contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.close()
+        try:
+            process.wait(self._order.stop_grace + _SERVER_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _set_environment(environment: dict[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)

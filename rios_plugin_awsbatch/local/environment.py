@@ -1,0 +1,70 @@
+"""The environment variables that lead a process to the embedded AWS, and those that a job starts with."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["adapted", "client_environment", "container_environment"]
+
+# How hard a client tries is its own business; everything else of AWS_* could lead it to another AWS.
+_KEPT_AWS = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
+# These name things of a real stack, which the embedded one does not have.
+_FOREIGN = {
+    "RIOS_AWSBATCH_BUCKET",
+    "RIOS_AWSBATCH_IN_QUEUE",
+    "RIOS_AWSBATCH_OUT_QUEUE",
+    "RIOSBucket",
+    "RIOSInQueue",
+    "RIOSOutQueue",
+}
+# What an image brings with it: where programs and data are, and how to talk.
+_IMAGE_NAMES = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+_IMAGE_PREFIXES = ("LC_", "PYTHON", "COVERAGE_", "COV_CORE_", "GDAL", "PROJ")
+
+
+def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]:
+    """Return the variables with which boto3, GDAL and this package use the embedded AWS at an endpoint."""
+    already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    unproxied = ",".join(dict.fromkeys([*filter(None, already.split(",")), "127.0.0.1"]))
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # GDAL's /vsis3/ has its own names for the same.
+        "AWS_S3_ENDPOINT": endpoint.removeprefix("http://"),
+        "AWS_HTTPS": "NO",
+        "AWS_VIRTUAL_HOSTING": "FALSE",
+        "NO_PROXY": unproxied,
+        "no_proxy": unproxied,
+        "RIOS_AWSBATCH_REGION": region,
+        "RIOS_AWSBATCH_STACK": stack,
+    }
+
+
+def adapted(base: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``base`` with ``environment`` over it, and without what would lead to another AWS.
+
+    Some variables have no value that means "not set": botocore looks for a profile even when
+    ``AWS_PROFILE`` is empty, and ``AWS_ENDPOINT_URL_S3`` goes before ``AWS_ENDPOINT_URL``.
+    """
+    kept = {
+        name: value
+        for name, value in base.items()
+        if name not in _FOREIGN and (name in _KEPT_AWS or not name.startswith("AWS_"))
+    }
+    return {**kept, **environment}
+
+
+def container_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Return what a job inherits: what an image would have, and nothing of who submits the job."""
+    kept = {n: v for n, v in base.items() if n in _IMAGE_NAMES or n.startswith(_IMAGE_PREFIXES)}
+    programs = str(Path(sys.executable).parent)
+    kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
+    return kept
