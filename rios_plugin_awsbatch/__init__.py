@@ -1,1 +1,70 @@
-"""RIOS blocks on AWS Batch workers."""
+"""RIOS blocks on AWS Batch workers.
+
+The way of a block::
+
+    main process                                  AWS                            worker container(s)
+    ------------                                  ---                            -------------------
+    host (RIOS 1.4, 2.x, or a script)
+      -> adapter (jobmanager)
+        -> run: pickle, authenticate
+             large bytes ----------------------> S3  runs/<run>/...  ---------->  fetcher: receive, verify
+             task message ---------------------> SQS tasks ------------------->     |
+                                                                                 compute process: call
+                                                                                    |
+        <- gatherer: verify, unpickle  <-------- SQS results <------------------- storer: announce the result,
+      <- future                        <-------- S3                              then delete the task message
+                                                 Batch: one array job of N workers
+
+A run has two queues, a prefix and a job of its own; it takes them down when it ends, last in first out. Every message
+and payload is authenticated with the run's key before it is unpickled.
+
+Importing this package reads no environment, opens no connection and costs little: names are loaded when used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from .errors import AWSBatchException as AWSBatchException
+    from .executor import BatchExecutor as BatchExecutor
+    from .jobmanager import AWSBatchJobManager as AWSBatchJobManager
+    from .settings import Settings as Settings
+    from .stack import getStackOutputs as getStackOutputs
+
+    REGION: str
+    STACK_NAME: str
+
+__all__ = [  # noqa: F822, RUF100 - loaded below, when used
+    "REGION",
+    "STACK_NAME",
+    "AWSBatchException",
+    "AWSBatchJobManager",
+    "BatchExecutor",
+    "Settings",
+    "getStackOutputs",
+]
+
+_HOMES = {
+    "AWSBatchException": "errors",
+    "AWSBatchJobManager": "jobmanager",
+    "BatchExecutor": "executor",
+    "Settings": "settings",
+    "getStackOutputs": "stack",
+}
+_SETTINGS = {"REGION": "region", "STACK_NAME": "stack"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name; ``REGION`` and ``STACK_NAME`` are read from the environment each time."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    if name in _SETTINGS:
+        settings = importlib.import_module(".settings", __name__)
+        return getattr(settings.load(settings.Settings), _SETTINGS[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,69 @@
+"""What can go wrong, with one root. Every message says what failed, on which thing, and what to do."""
+
+__all__ = [
+    "AWSBatchException",
+    "MessageError",
+    "PayloadError",
+    "PicklingError",
+    "RemoteError",
+    "SettingsError",
+    "StackError",
+    "TaskLostError",
+    "VersionMismatchError",
+    "WorkerTraceback",
+    "WorkersError",
+]
+
+
+class AWSBatchException(Exception):  # noqa: N818 - the name that scripts written for RIOS's module catch
+    """The root of every error that this package raises itself."""
+
+
+class SettingsError(AWSBatchException):
+    """A setting has a value that cannot be used; the message names its environment variable."""
+
+
+class StackError(AWSBatchException):
+    """The CloudFormation stack cannot be reached, is not there, or lacks what a run needs."""
+
+
+class MessageError(AWSBatchException):
+    """A message is malformed, truncated, forged, or belongs to another run."""
+
+
+class PayloadError(AWSBatchException):
+    """The bytes of a payload are damaged, forged, or missing from the bucket."""
+
+
+class PicklingError(AWSBatchException):
+    """A function, an argument or a result cannot be pickled; the message names it."""
+
+
+class VersionMismatchError(AWSBatchException):
+    """Main and worker run versions that cannot exchange pickles."""
+
+
+class WorkersError(AWSBatchException):
+    """Batch could not start workers, or all of them have ended while tasks were waiting."""
+
+
+class TaskLostError(AWSBatchException):
+    """A task ended the worker that computed it as often as it may; the message names the task."""
+
+
+class RemoteError(AWSBatchException):
+    """An exception in the user's function that cannot be unpickled here; the message has its text."""
+
+
+class WorkerTraceback(Exception):  # noqa: N818 - never raised, only the cause of what is
+    """The worker's traceback, as text; the ``__cause__`` of an exception that came from a worker.
+
+    The same device as in ``concurrent.futures.process`` (CPython).
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text.rstrip()}\n"""'

@@ -1,0 +1,162 @@
+"""`BatchExecutor`: a `concurrent.futures.Executor` whose workers run on AWS Batch."""
+
+import collections
+import functools
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, wait
+from typing import Any, ParamSpec, TypeVar
+
+from .compute import call_chunk
+from .live import Lease, lease
+from .payload import describe
+from .run import Statistics
+from .settings import Settings, load
+
+__all__ = ["BatchExecutor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BatchExecutor(Executor):
+    """Calls functions on AWS Batch workers; use it as any other executor.
+
+    Nothing is started, and nothing costs money, before the first call is submitted. Two executors with the same settings
+    in one process share a run and its workers. A large array that many calls need belongs into a `functools.partial`:
+    what a partial holds is stored once, and kept by the workers.
+
+    Args:
+        max_workers: How many workers, at least one.
+        settings: The settings; made from `overrides` and the environment if not given.
+        overrides: Single settings, by name.
+
+    Raises:
+        ValueError: `max_workers` is no whole number of at least 1.
+        SettingsError: A setting cannot be used.
+    """
+
+    def __init__(self, max_workers: int, settings: Settings | None = None, **overrides: Any) -> None:
+        if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
+            raise ValueError(f"max_workers is {max_workers!r}; it must be a whole number of at least 1.")
+        self._max_workers = max_workers
+        self._settings = settings or load(Settings, **overrides)
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._shut_down = False
+        self._futures: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Have ``fn(*args, **kwargs)`` called by a worker; see `Executor.submit`.
+
+        Raises:
+            PicklingError: The function or an argument cannot be pickled.
+            StackError: The stack cannot be used.
+            RuntimeError: The executor is shut down.
+        """
+        return self._submit(fn, args, kwargs, None)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[T]:
+        """Call `fn` with the items of `iterables`; see `Executor.map`.
+
+        Args:
+            fn: The callable.
+            iterables: As many as it takes arguments.
+            timeout: Seconds until the next result must be there, from this call.
+            chunksize: How many calls make one task; raise it where a call takes less than its transport.
+            buffersize: How many tasks may be ahead of the results taken so far, as in Python 3.14: bounds the memory of
+                main by what is not consumed. All, if not given.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize is {chunksize!r}; it must be at least 1.")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize is {buffersize!r}; it must be at least 1.")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        calls = zip(*iterables, strict=False)
+        chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
+        run_chunk = functools.partial(call_chunk, fn)
+        submissions = (self._submit(run_chunk, (chunk,), {}, f"{describe(fn)}[{n * chunksize}]") for n, chunk in enumerate(chunks))  # fmt: skip
+        ahead = collections.deque(itertools.islice(submissions, buffersize))
+        return _results(ahead, submissions, deadline)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's own
+        """End the executor, and its run unless another executor uses it; see `Executor.shutdown`."""
+        with self._lock:
+            self._shut_down = True
+            held, self._lease = self._lease, None
+            futures = set(self._futures)
+        if cancel_futures:
+            for future in futures:
+                future.cancel()
+        if held is None:
+            return
+        if wait:
+            _await(futures)
+            held.release()
+        else:
+            threading.Thread(target=lambda: (_await(futures), held.release()), name="shutdown").start()
+
+    def statistics(self) -> Statistics:
+        """Return what the run has done so far, for all that use it."""
+        with self._lock:
+            return self._lease.run.statistics() if self._lease else Statistics()
+
+    def _submit(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None
+    ) -> "Future[Any]":
+        with self._lock:
+            if self._shut_down:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if self._lease is None or not self._lease.run.open:
+                self._renew()
+            assert self._lease is not None
+            run = self._lease.run
+        function, shared = _split(fn)
+        future = run.submit(function, args, kwargs, name=name or describe(fn), shared=shared)
+        with self._lock:
+            self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    def _renew(self) -> None:
+        if self._lease is not None:
+            self._lease.run.submit(_nothing)  # raises what broke the run
+        self._lease = lease(self._settings, self._max_workers)
+
+
+def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]] | None]:
+    """Take a partial apart: its function, and what it holds."""
+    if type(fn) is functools.partial and fn.func is not call_chunk:
+        return fn.func, (fn.args, fn.keywords)
+    return fn, None
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _await(futures: Iterable["Future[Any]"]) -> None:
+    wait(set(futures))
+
+
+def _results(
+    ahead: "collections.deque[Future[list[T]]]", submissions: "Iterator[Future[list[T]]]", deadline: float | None
+) -> Iterator[T]:
+    try:
+        while ahead:
+            left = None if deadline is None else deadline - time.monotonic()
+            chunk = ahead.popleft().result(left)
+            ahead.extend(itertools.islice(submissions, 1))
+            yield from chunk
+    finally:
+        for future in ahead:
+            future.cancel()

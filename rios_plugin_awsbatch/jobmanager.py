@@ -1,0 +1,132 @@
+"""`AWSBatchJobManager`: RIOS 1.4's contract for job managers, over a run.
+
+RIOS finds it by its class attribute, among the direct subclasses of ``rios.parallel.jobmanager.JobManager``. Without
+RIOS it stands on a base class with the same contract.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any
+
+from .live import Lease, lease
+from .riosblock import BlockFunction, block_name, split_job
+from .run import Statistics
+from .settings import Settings, load
+
+__all__ = ["AWSBatchJobManager"]
+
+
+class _OwnJobManager:
+    """The contract of RIOS 1.4's ``JobManager``, for hosts without RIOS."""
+
+    jobMgrType: str | None = None
+
+    def __init__(self, numSubJobs: int) -> None:
+        self.numSubJobs = numSubJobs
+        self.tempdir = "."
+
+    def setTempdir(self, tempdir: str) -> None:
+        """Name the folder for temporary files; this manager needs none."""
+        self.tempdir = tempdir
+
+
+if TYPE_CHECKING:
+    _Base = _OwnJobManager
+else:
+    try:
+        from rios.parallel.jobmanager import JobManager as _Base
+    except ImportError:
+        _Base = _OwnJobManager
+
+
+class AWSBatchJobManager(_Base):
+    """Has blocks computed by AWS Batch workers: of each round the first in this process, the others by workers.
+
+    Args:
+        numSubJobs: How many blocks are computed at once: RIOS's numThreads. One fewer is the number of workers. They
+            start with the first round, and stay for the next manager of this process.
+
+    Raises:
+        ValueError: `numSubJobs` is no whole number of at least 2.
+        SettingsError: A setting in the environment cannot be used.
+    """
+
+    jobMgrType = "AWSBatch"
+
+    def __init__(self, numSubJobs: int) -> None:
+        if isinstance(numSubJobs, bool) or not isinstance(numSubJobs, int) or numSubJobs < 2:  # noqa: PLR2004 - see below
+            raise ValueError(
+                f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at least 2: one block of each "
+                "round is computed by the main script, the others by workers."
+            )
+        super().__init__(numSubJobs)
+        self._settings = load(Settings)
+        self._lease: Lease | None = None
+        self._statistics = Statistics()
+
+    def runSubJobs(self, function: Callable[..., Any], fnInputs: Sequence[Any]) -> list[Any]:
+        """Compute one block for each job info of `fnInputs`; return the outputs in their order.
+
+        Raises:
+            Exception: What `function` raised for a block, with the worker's traceback as its cause.
+            AWSBatchException: A block could not be computed.
+        """
+        jobIDlist = self.startAllJobs(function, fnInputs)
+        self.waitOnJobs(jobIDlist)
+        return self.gatherAllOutputs(jobIDlist)
+
+    def startAllJobs(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
+        """Send all but the first of `jobInputs` to workers and compute the first here.
+
+        Returns:
+            The first one's output, then the others' futures.
+        """
+        if not jobInputs:
+            return []
+        futures = [self.startOneJob(function, jobInfo) for jobInfo in jobInputs[1:]]
+        try:
+            return [BlockFunction(function)(jobInputs[0]), *futures]
+        except BaseException:
+            _cancel(futures)
+            raise
+
+    def startOneJob(self, userFunc: Callable[..., Any], jobInfo: Any) -> "Future[Any]":
+        """Send one block to the workers; return the future of its output.
+
+        Raises:
+            PicklingError: The function or its inputs cannot be pickled.
+            StackError: The stack cannot be used.
+        """
+        if self._lease is None:
+            self._lease = lease(self._settings, self.numSubJobs - 1)
+        task, shared = split_job(jobInfo.prepareForPickling())
+        return self._lease.run.submit(BlockFunction(userFunc), (task,), name=block_name(jobInfo), shared=shared)
+
+    def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
+        """Wait until all blocks of a round are there, or one has failed."""
+        wait([job for job in jobIDlist[1:] if isinstance(job, Future)], return_when="FIRST_EXCEPTION")
+
+    def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
+        """Return the outputs of a round in order; raise what one of its blocks raised."""
+        futures = jobIDlist[1:]
+        failed = [future for future in futures if future.done() and not future.cancelled() and future.exception()]
+        if failed:
+            _cancel(futures)
+            failed[0].result()
+        return [*jobIDlist[:1], *(future.result() for future in futures)]
+
+    def finalise(self) -> None:
+        """End this manager's use of the workers; they stay warm for the next one, and end when this process ends."""
+        if self._lease is not None:
+            self._statistics = self._lease.run.statistics()
+            self._lease.release(keep_warm=True)
+            self._lease = None
+
+    def statistics(self) -> Statistics:
+        """Return what the run has done so far."""
+        return self._lease.run.statistics() if self._lease else self._statistics
+
+
+def _cancel(futures: Sequence["Future[Any]"]) -> None:
+    for future in futures:
+        future.cancel()

@@ -1,0 +1,149 @@
+"""From main to the tasks queue: packs, uploads and sends in threads, in batches, in bounded memory."""
+
+import dataclasses
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, Exchange
+from .messages import Payload, Task
+
+__all__ = ["Budget", "Outbox", "Parcel"]
+
+log = logging.getLogger(__name__)
+
+PACKERS = 4
+SENDERS = 3
+LINGER_SECONDS = 0.004  # small messages wait so long for company: one request for up to ten of them
+SMALL_BYTES = MESSAGE_BYTES // 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Parcel:
+    """A task on its way out.
+
+    Attributes:
+        arguments: The pickled arguments.
+        room: How many bytes of them may ride in the message.
+        seal: Makes the task of their payload.
+        wanted: Says whether anybody still waits for its result.
+        failed: Takes the error if it cannot be sent.
+    """
+
+    number: int
+    arguments: bytes
+    room: int
+    seal: Callable[[Payload], Task]
+    wanted: Callable[[], bool]
+    failed: Callable[[Exception], None]
+
+
+class Budget:
+    """Bytes that may be in memory; who wants more waits, but one at a time may exceed the limit.
+
+    Args:
+        limit: The bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._changed = threading.Condition()
+
+    def acquire(self, size: int, go_on: Callable[[], bool]) -> None:
+        """Wait until there are `size` bytes, as long as `go_on` says so."""
+        with self._changed:
+            while self._used and self._used + size > self._limit and go_on():
+                self._changed.wait(1)
+            self._used += size
+
+    def release(self, size: int) -> None:
+        """Give `size` bytes back."""
+        with self._changed:
+            self._used -= size
+            self._changed.notify_all()
+
+
+class Outbox:
+    """Sends parcels until it is closed.
+
+    Args:
+        exchange: Where to.
+        budget: Bounds the bytes that wait here.
+    """
+
+    def __init__(self, exchange: Exchange, budget: Budget) -> None:
+        self._exchange = exchange
+        self._budget = budget
+        self._parcels: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+        self._sealed: queue.SimpleQueue[tuple[Parcel, str] | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Start the threads."""
+        for target, count in ((self._pack_loop, PACKERS), (self._send_loop, SENDERS)):
+            for _ in range(count):
+                threading.Thread(target=target, name=f"outbox{target.__name__}", daemon=True).start()
+
+    def put(self, parcel: Parcel) -> None:
+        """Send `parcel` soon; waits while too many bytes wait already."""
+        self._budget.acquire(len(parcel.arguments), lambda: not self._closed.is_set())
+        self._parcels.put(parcel)
+
+    def close(self) -> None:
+        """Stop sending; what waits is dropped."""
+        self._closed.set()
+        for _ in range(PACKERS):
+            self._parcels.put(None)
+        for _ in range(SENDERS):
+            self._sealed.put(None)
+
+    def _pack_loop(self) -> None:
+        while (parcel := self._parcels.get()) is not None:
+            if self._closed.is_set() or not parcel.wanted():
+                self._budget.release(len(parcel.arguments))
+                continue
+            try:
+                payload = self._exchange.pack(parcel.arguments, f"tasks/{parcel.number}", parcel.room)
+                text = self._exchange.encode(parcel.seal(payload))
+            except Exception as error:  # noqa: BLE001 - it is the task's outcome
+                self._budget.release(len(parcel.arguments))
+                parcel.failed(error)
+            else:
+                self._sealed.put((parcel, text))
+
+    def _send_loop(self) -> None:
+        carried: tuple[Parcel, str] | None = None
+        while (first := carried or self._sealed.get()) is not None:
+            batch, carried = self._company(first)
+            if not self._closed.is_set():
+                self._send(batch)
+            for parcel, _ in batch:
+                self._budget.release(len(parcel.arguments))
+
+    def _company(self, first: tuple[Parcel, str]) -> tuple[list[tuple[Parcel, str]], tuple[Parcel, str] | None]:
+        """Return what goes into one request with `first`, and what was taken but does not fit."""
+        batch, size = [first], len(first[1])
+        deadline = time.monotonic() + LINGER_SECONDS
+        while len(batch) < BATCH_ENTRIES and size < SMALL_BYTES:
+            try:
+                more = self._sealed.get(timeout=max(deadline - time.monotonic(), 0.0001))
+            except queue.Empty:
+                break
+            if more is None:  # for another thread, or for the next time
+                self._sealed.put(None)
+                break
+            if size + len(more[1]) > MESSAGE_BYTES:
+                return batch, more
+            batch.append(more)
+            size += len(more[1])
+        return batch, None
+
+    def _send(self, batch: list[tuple[Parcel, str]]) -> None:
+        try:
+            self._exchange.tasks.send([text for _, text in batch])
+        except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
+            for parcel, _ in batch:
+                parcel.failed(error)

@@ -1,0 +1,159 @@
+"""Settings, from arguments and the environment; made when asked for, never at import.
+
+Each field is the environment variable ``RIOS_AWSBATCH_<FIELD>`` in upper case, unless aliases are given: those that
+RIOS's own module reads are accepted as well.
+"""
+
+import os
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import SettingsError
+from .payload import Compression
+
+__all__ = ["Settings", "WorkerSettings", "load", "variables"]
+
+PREFIX = "RIOS_AWSBATCH_"
+KIB = 1024
+MIB = 1024 * KIB
+INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
+INLINE_MARGIN = 8 * KIB
+
+AnySettings = TypeVar("AnySettings", bound="_CommonSettings")
+
+
+def _also(name: str, *others: str) -> AliasChoices:
+    """Let a field be set by its own name, by its variable, and by the names that RIOS's module reads."""
+    return AliasChoices(name, *others)
+
+
+class _CommonSettings(BaseSettings):
+    """What main and worker both need."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    region: str = Field("ap-southeast-2", min_length=1, description="AWS region of the stack.")
+    bucket: str | None = Field(
+        None,
+        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        description="Bucket for payloads; the stack's, if not given.",
+    )
+    in_queue: str | None = Field(
+        None,
+        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        description="URL of the queue of tasks; a queue is created for each run, if not given.",
+    )
+    out_queue: str | None = Field(
+        None,
+        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        description="URL of the queue of results; given together with the queue of tasks, or not at all.",
+    )
+    inline_limit: int = Field(
+        INLINE_MAX - INLINE_MARGIN,
+        ge=0,
+        le=INLINE_MAX - INLINE_MARGIN,
+        description="Bytes up to which a payload rides in the message; larger ones go through S3.",
+    )
+    compression: Compression = Field("none", description="`none`, or `zlib` where the network is slower than a CPU.")
+    visibility_timeout: int = Field(
+        60, ge=5, le=43200, description="Seconds after which a task of a worker that vanished goes to another one."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="How often a task may end the process that computes it before it is given up."
+    )
+    idle_timeout: float = Field(
+        600.0,
+        gt=0,
+        validation_alias=_also("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
+        description="Seconds without a task after which a worker ends by itself.",
+    )
+
+
+class Settings(_CommonSettings):
+    """The settings of a run, as main has them.
+
+    Attributes are described in the README's table, which is made from the fields' descriptions.
+
+    Raises:
+        SettingsError: When made by `load` from a value that cannot be used.
+    """
+
+    stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
+    startup_timeout: float = Field(
+        900.0, gt=0, description="Seconds until the first worker must be ready; a cold start takes one to five minutes."
+    )
+    memory_limit: int = Field(
+        256 * MIB, ge=1 * MIB, description="Bytes of payloads waiting in main, beyond which submitting waits."
+    )
+
+    @model_validator(mode="after")
+    def _both_queues_or_none(self) -> "Settings":
+        if (self.in_queue is None) != (self.out_queue is None):
+            missing = "OUT" if self.out_queue is None else "IN"
+            raise ValueError(f"{PREFIX}{missing}_QUEUE: give both queue URLs or neither; this one is missing.")
+        return self
+
+
+class WorkerSettings(_CommonSettings):
+    """The settings of a worker: all from the environment that the run gives its Batch job."""
+
+    run: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The run's id.")
+    run_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="The run's secret, 64 hexadecimal digits.", repr=False)
+    bucket: str = Field(
+        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"), description="Bucket for payloads."
+    )
+    in_queue: str = Field(
+        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"), description="URL of the queue of tasks."
+    )
+    out_queue: str = Field(
+        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"), description="URL of the queue of results."
+    )
+
+
+def load(model: type[AnySettings], **values: Any) -> AnySettings:
+    """Make settings from `values` and, where they say nothing, the environment.
+
+    Raises:
+        SettingsError: A value cannot be used; one sentence for each, with the variable's name.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        sentences = [_sentence(model, problem) for problem in error.errors()]
+        raise SettingsError(" ".join(sentences)) from None
+
+
+def variables(model: type[BaseSettings]) -> dict[str, tuple[str, ...]]:
+    """Return for each field the environment variables that set it, the first one being its own."""
+    return {name: _variables(name, field) for name, field in model.model_fields.items()}
+
+
+def _variables(name: str, field: FieldInfo) -> tuple[str, ...]:
+    if isinstance(field.validation_alias, AliasChoices):
+        return tuple(str(choice) for choice in field.validation_alias.choices)
+    return (f"{PREFIX}{name.upper()}",)
+
+
+def _sentence(model: type[BaseSettings], problem: Any) -> str:
+    """Say in one sentence what is wrong with which variable."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    known = variables(model)
+    place = str(problem["loc"][0])
+    names = next((names for field, names in known.items() if place in (field, *names)), (place,))
+    name = next((name for name in names if name in os.environ), names[0])
+    if problem["type"] == "missing":
+        return f"{name} is not set; the run sets it for its workers, which Batch starts."
+    value = "" if "KEY" in name else f"={os.environ.get(name, problem.get('input'))!r}"
+    return f"{name}{value} cannot be used: {message}."

@@ -1,0 +1,201 @@
+"""The workers of a run: started when there is work, watched, replaced within reason, ended."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from .errors import WorkersError
+from .launch import JobState, WorkerJob, advice_for, submit_workers
+from .messages import WorkerNotice
+from .stack import StackOutputs
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+__all__ = ["Workforce"]
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS_SECONDS = 3.0  # what a terminated worker still stores must not come after the run's objects are deleted
+
+
+class Workforce:
+    """Keeps as many workers as are wanted, and says when that is hopeless.
+
+    Args:
+        batch: The Batch client.
+        stack: Names the job queue and the job definition.
+        run_id: The run's id, which names the jobs.
+        environment: What the workers' settings are made from.
+        wanted: How many workers.
+        replacements: How often workers that failed are replaced by new jobs, on top of Batch's own retries.
+        startup_timeout: Seconds until the first worker must be ready.
+        launched: Called with the ids of all jobs after each launch.
+    """
+
+    def __init__(
+        self,
+        batch: "BatchClient",
+        stack: StackOutputs,
+        run_id: str,
+        environment: Mapping[str, str],
+        *,
+        wanted: int,
+        replacements: int,
+        startup_timeout: float,
+        launched: Callable[[list[str]], None],
+    ) -> None:
+        self._batch = batch
+        self._stack = stack
+        self._run_id = run_id
+        self._environment = environment
+        self._wanted = wanted
+        self._replacements = replacements
+        self._startup_timeout = startup_timeout
+        self._launched = launched
+        self._jobs: list[WorkerJob] = []
+        self._launched_at = time.monotonic()
+        self._reasons: tuple[str, ...] = ()
+        self._changed = threading.Condition()
+        self._ready: set[str] = set()
+        self._gone: set[str] = set()
+        self._ready_since_launch = False
+        self._requests: dict[str, int] = {}
+
+    def want(self, workers: int) -> None:
+        """Let there be at least `workers` workers, from the next look on."""
+        with self._changed:
+            missing = workers - self._wanted
+            self._wanted = max(self._wanted, workers)
+        if missing > 0 and self._jobs:
+            self._launch(missing)
+
+    def note(self, notice: WorkerNotice) -> None:
+        """Take note of a worker that is ready or has gone."""
+        log.info("run=%s worker=%s is %s: %s", self._run_id, notice.worker, notice.event, notice.detail)
+        with self._changed:
+            if notice.event == "ready":
+                self._ready.add(notice.worker)
+                self._gone.discard(notice.worker)
+                self._ready_since_launch = True
+            else:
+                self._gone.add(notice.worker)
+            self._requests[notice.worker] = notice.requests
+            self._changed.notify_all()
+
+    def note_requests(self, worker: str, requests: int) -> None:
+        """Take note of how many AWS requests a worker has made so far."""
+        self._requests[worker] = max(requests, self._requests.get(worker, 0))
+
+    @property
+    def seen(self) -> int:
+        """How many workers have been ready."""
+        return len(self._ready)
+
+    @property
+    def present(self) -> int:
+        """How many workers are ready and have not said goodbye."""
+        return len(self._ready - self._gone)
+
+    @property
+    def requests(self) -> int:
+        """AWS requests of all workers."""
+        return sum(self._requests.values())
+
+    @property
+    def job_ids(self) -> list[str]:
+        """Batch's ids of the jobs."""
+        return [job.job_id for job in self._jobs]
+
+    @property
+    def reasons(self) -> str:
+        """Why workers failed, as Batch tells it; empty if none did."""
+        return " | ".join(self._reasons)
+
+    def look(self, pending: int) -> None:
+        """Look at the workers; start some where `pending` tasks need them.
+
+        Raises:
+            WorkersError: No worker can be expected any more.
+        """
+        if not self._jobs:
+            self._launch(self._wanted)
+            return
+        states = [job.state() for job in self._jobs]
+        self._take_reasons(states)
+        alive = sum(state.unfinished for state in states)
+        failed = sum(state.failed for state in states)
+        if alive == 0:
+            self._replace_all(pending, failed)
+        elif not self._ready_since_launch and time.monotonic() - self._launched_at > self._startup_timeout:
+            raise WorkersError(self._stuck(states))
+        elif min(self._wanted, pending) > alive + failed:  # some were idle for too long, and ended
+            self._launch(min(self._wanted, pending) - alive - failed)
+
+    def end(self, farewell: float) -> None:
+        """End all workers.
+
+        Args:
+            farewell: Seconds for those that were told to stop to say goodbye; those that do not are terminated.
+        """
+        self._wait_for_goodbyes(farewell)
+        with self._changed:
+            if not self.present and len(self._gone) >= sum(job.size for job in self._jobs):
+                return
+        for job in self._jobs:
+            job.terminate(f"Run {self._run_id} is over")
+        self._wait_for_goodbyes(LAST_WORDS_SECONDS)
+
+    def _wait_for_goodbyes(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self.present and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _launch(self, count: int) -> None:
+        self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._environment)
+        self._launched_at = time.monotonic()
+        self._ready_since_launch = False
+        log.info("run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue)
+        self._launched(self.job_ids)
+
+    def _replace_all(self, pending: int, failed: int) -> None:
+        if failed and (self._replacements <= 0 or not self._ready):
+            first = self._reasons[0] if self._reasons else ""
+            raise WorkersError(
+                f"All workers of run {self._run_id} have ended: {self.reasons or 'Batch gives no reason'}. "
+                f"{advice_for(first)}"
+            )
+        if failed:
+            self._replacements -= 1
+        self._jobs = []
+        self._launch(min(self._wanted, pending))
+
+    def _take_reasons(self, states: list[JobState]) -> None:
+        reasons = tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
+        for reason in reasons:
+            if reason not in self._reasons:
+                log.warning("run=%s a worker failed: %s", self._run_id, reason)
+        self._reasons = tuple(dict.fromkeys([*self._reasons, *reasons]))
+
+    def _stuck(self, states: list[JobState]) -> str:
+        counts: dict[str, int] = {}
+        for state in states:
+            for status, number in state.counts.items():
+                counts[status] = counts.get(status, 0) + number
+        where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+        said = "; ".join(state.waiting for state in states if state.waiting)
+        if counts.get("RUNNABLE") and not counts.get("RUNNING"):
+            advice = (
+                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, no instance type is "
+                "large enough for the job's vcpus and memory, or the account's quota is used up."
+            )
+        else:
+            advice = "They started but never reached the run's queues: look into their log streams, and at the image."
+        return (
+            f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} seconds "
+            f"(RIOS_AWSBATCH_STARTUP_TIMEOUT): {where}{f' ({said})' if said else ''} in job queue "
+            f"{self._stack.job_queue}. {advice}"
+        )
