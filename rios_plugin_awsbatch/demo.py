@@ -6,6 +6,7 @@ It works as RIOS does, with the same contract towards the job manager, but needs
 serial run, and files appear under their own names only when they are complete and right.
 """
 
+import contextlib
 import dataclasses
 import time
 import types
@@ -164,8 +165,11 @@ def run_job(  # noqa: PLR0913, PLR0917 - the arguments of `run_demo`, and one mo
         raise AWSBatchException(f"A block of {block} pixels does not suit {input}, which has {size} pixels.")
     plan = Plan(scene, Index.of(scene), raster.windows(scene.width, scene.height, block))
     picture = output.with_suffix(".png")
-    with raster.replacing(output, picture) as (tif, png), _progress(console) as progress:
-        file = raster.IndexFile(tif, output, scene, block, plan.index.description)
+    with (
+        raster.replacing(output, picture) as (tif, png),
+        contextlib.closing(raster.IndexFile(tif, output, scene, block, plan.index.description)) as file,
+        _progress(console) as progress,
+    ):
         began = time.monotonic()
         counted = _compute(plan, file, open_manager(workers + 1), workers + 1, progress)
         seconds = time.monotonic() - began

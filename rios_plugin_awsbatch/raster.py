@@ -9,7 +9,9 @@ import dataclasses
 import os
 import re
 import shutil
+import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ NODATA = -9999.0
 RED_UM = (0.62, 0.70)
 NEAR_INFRARED_UM = (0.75, 0.95)
 SMALLEST_OVERVIEW = 64
+FULL = 100_000
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 Pixels = npt.NDArray[Any]
@@ -174,6 +177,7 @@ class IndexFile:
         self._gdal = load_gdal()
         self._path = path
         self._name = name
+        self._dataset: Any = None
         with self._writing():
             self._dataset = self._create(scene, block)
             self._locate(scene.dataset)
@@ -186,10 +190,10 @@ class IndexFile:
         try:
             yield
         except (RuntimeError, OSError) as error:
-            free = shutil.disk_usage(self._path.parent).free / 1e6
-            raise AWSBatchException(
-                f"{self._name} cannot be written: {error} ({free:,.1f} MB are free on that disk)"
-            ) from error
+            traceback.clear_frames(error.__traceback__)  # they hold the dataset, which `close` is to let go
+            full = shutil.disk_usage(self._path.parent).free < FULL
+            reason = f"the disk is full ({error})" if full else error
+            raise AWSBatchException(f"{self._name} cannot be written: {reason}") from error
 
     def _create(self, scene: Scene, block: int) -> Any:
         # A tile that is written twice is stored twice: tiles are blocks where TIFF allows it.
@@ -229,7 +233,19 @@ class IndexFile:
             with contextlib.suppress(RuntimeError):
                 self._band.ComputeStatistics(False)  # noqa: FBT003 - GDAL's own way: not approximate
             self._dataset.FlushCache()
+            if errors := self.close():
+                raise RuntimeError(errors[0])
+
+    def close(self) -> list[str]:
+        """Let go of the file, finished or not, and return the errors of that, which a destructor cannot raise."""
+        errors: list[str] = []
+        hook = sys.unraisablehook
+        sys.unraisablehook = lambda unraisable: errors.append(str(unraisable.exc_value))
+        try:
             self._band = self._dataset = None
+        finally:
+            sys.unraisablehook = hook
+        return errors
 
     def read(self, window: Window | None = None, largest: int = 0) -> npt.NDArray[np.float32]:
         """Return what is on disk after `finish`: a block, or all of it in at most `largest` pixels by overviews."""
