@@ -1,0 +1,50 @@
+"""moto as this package needs it: its own SQS and Batch put in, the stack created, served on loopback."""
+
+import contextlib
+import dataclasses
+import importlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from moto.cloudformation.models import cloudformation_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from . import batch, queues, web
+from .order import Order
+
+__all__ = ["serving"]
+
+
+@contextlib.contextmanager
+def serving(order: Order) -> Iterator[str]:
+    """Serve on a free port, with the stack created; yield the endpoint, and end all jobs afterwards."""
+    server = web.loopback_server(_application(order.middleware))
+    order = dataclasses.replace(order, endpoint=f"http://127.0.0.1:{server.server_port}")
+    with tempfile.TemporaryDirectory(prefix="rios-awsbatch-local-", ignore_cleanup_errors=True) as scratch:
+        queues.install(order.endpoint)
+        service = batch.install(order, Path(scratch), os.environ)
+        _create_stack(order)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield order.endpoint
+        finally:
+            service.close()
+
+
+def _application(middleware: str | None) -> Any:
+    app = web.reporting(DomainDispatcherApplication(create_backend_app))
+    if middleware is None:
+        return app
+    module, _, factory = middleware.partition(":")
+    return getattr(importlib.import_module(module), factory)(app)
+
+
+def _create_stack(order: Order) -> None:
+    template = Path(__file__).with_name("stack.yaml").read_text(encoding="utf-8")
+    backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][order.region]
+    backend.create_stack(order.stack, template, {"MaxJobs": str(order.workers)}, tags={})
