@@ -31,6 +31,10 @@ class Statistics(Protocol):
     """What main and workers counted together."""
 
     @property
+    def workers(self) -> int:
+        """Workers that have been ready."""
+
+    @property
     def tasks(self) -> int:
         """Blocks that workers computed."""
 
@@ -105,7 +109,7 @@ class DemoReport:
         index: What was computed, of which bands.
         blocks: All blocks of the scene.
         tasks: Those that workers computed; main computes the first of each round.
-        workers: How many there were.
+        workers: How many have been ready for work.
         bytes_sent: From main to workers.
         bytes_received: From workers to main.
         requests: To AWS, by main and workers.
@@ -180,7 +184,7 @@ def run_job(  # noqa: PLR0913, PLR0917 - the arguments of `run_demo`, and one mo
         index=plan.index.description,
         blocks=len(plan.windows),
         tasks=counted.tasks,
-        workers=workers,
+        workers=counted.workers,
         bytes_sent=counted.bytes_sent,
         bytes_received=counted.bytes_received,
         requests=counted.requests,

@@ -67,7 +67,10 @@ class Serial:
 
     def statistics(self):
         tasks = sum(len(some) - 1 for some in self.rounds)
-        return types.SimpleNamespace(tasks=tasks, requests=4 * tasks, bytes_sent=1000, bytes_received=500)
+        workers = self.num_sub_jobs - 1
+        return types.SimpleNamespace(
+            workers=workers, tasks=tasks, requests=4 * tasks, bytes_sent=1000, bytes_received=500
+        )
 
 
 class Refusing(Serial):
