@@ -1,7 +1,7 @@
 """The process that calls the user's function: one per worker, beside the worker's own.
 
-The worker keeps talking to AWS while this process computes, whatever the user's code does: hold Python's global lock for
-minutes, crash, be killed for its memory. Requests and replies travel over a socket pair.
+The worker keeps talking to AWS while this process computes, whatever the user's code does: hold Python's global lock
+for minutes, crash, be killed for its memory. Calls and replies travel over a socket pair.
 """
 
 import collections

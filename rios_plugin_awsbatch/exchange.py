@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MESSAGE_BYTES: Final = 1024 * 1024
 BATCH_ENTRIES: Final = 10
 LONG_POLL_SECONDS: Final = 20
+DRAIN_SECONDS: Final = 60
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_KEYS: Final = 1000
 _SEND_ROUNDS: Final = 5
@@ -159,6 +160,11 @@ class MessageQueue:
                 Entries=[{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(batch)],
             )
             self._note(response.get("Failed", []), "deleted")
+
+    def drain(self) -> None:
+        """Delete all messages that are visible; PurgeQueue would delete those of the next minute as well."""
+        while received := self.receive(BATCH_ENTRIES, wait=0, visibility=DRAIN_SECONDS):
+            self.delete([message.receipt for message in received])
 
     def extend(self, receipts: Sequence[str], seconds: int) -> None:
         """Keep the messages of these receipts from other receivers for `seconds` from now; 0 hands them back."""

@@ -24,9 +24,9 @@ T = TypeVar("T")
 class BatchExecutor(Executor):
     """Calls functions on AWS Batch workers; use it as any other executor.
 
-    Nothing is started, and nothing costs money, before the first call is submitted. Two executors with the same settings
-    in one process share a run and its workers. A large array that many calls need belongs into a `functools.partial`:
-    what a partial holds is stored once, and kept by the workers.
+    Nothing is started, and nothing costs money, before the first call is submitted. Two executors with the same
+    settings in one process share a run and its workers. A large array that many calls need belongs into a
+    `functools.partial`: what a partial holds is stored once, and kept by the workers.
 
     Args:
         max_workers: How many workers, at least one.
@@ -84,7 +84,11 @@ class BatchExecutor(Executor):
         calls = zip(*iterables, strict=False)
         chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
         run_chunk = functools.partial(call_chunk, fn)
-        submissions = (self._submit(run_chunk, (chunk,), {}, f"{describe(fn)}[{n * chunksize}]") for n, chunk in enumerate(chunks))  # fmt: skip
+        what = describe(fn)
+        submissions = (
+            self._submit(run_chunk, (chunk,), {}, f"{what}[{number * chunksize}]")
+            for number, chunk in enumerate(chunks)
+        )
         ahead = collections.deque(itertools.islice(submissions, buffersize))
         return _results(ahead, submissions, deadline)
 
@@ -100,10 +104,9 @@ class BatchExecutor(Executor):
         if held is None:
             return
         if wait:
-            _await(futures)
-            held.release()
+            _release_after(futures, held)
         else:
-            threading.Thread(target=lambda: (_await(futures), held.release()), name="shutdown").start()
+            threading.Thread(target=_release_after, args=(futures, held), name="shutdown").start()
 
     def statistics(self) -> Statistics:
         """Return what the run has done so far, for all that use it."""
@@ -129,7 +132,7 @@ class BatchExecutor(Executor):
 
     def _renew(self) -> None:
         if self._lease is not None:
-            self._lease.run.submit(_nothing)  # raises what broke the run
+            self._lease.run.refuse_unless_open()
         self._lease = lease(self._settings, self._max_workers)
 
 
@@ -140,12 +143,9 @@ def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[tuple[Any,
     return fn, None
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
-def _await(futures: Iterable["Future[Any]"]) -> None:
+def _release_after(futures: Iterable["Future[Any]"], held: Lease) -> None:
     wait(set(futures))
+    held.release()
 
 
 def _results(

@@ -5,7 +5,7 @@ RIOS it stands on a base class with the same contract.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import TYPE_CHECKING, Any
 
 from .live import Lease, lease
@@ -56,8 +56,8 @@ class AWSBatchJobManager(_Base):
     def __init__(self, numSubJobs: int) -> None:
         if isinstance(numSubJobs, bool) or not isinstance(numSubJobs, int) or numSubJobs < 2:  # noqa: PLR2004 - see below
             raise ValueError(
-                f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at least 2: one block of each "
-                "round is computed by the main script, the others by workers."
+                f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at least 2: one block of "
+                "each round is computed by the main script, the others by workers."
             )
         super().__init__(numSubJobs)
         self._settings = load(Settings)
@@ -104,7 +104,7 @@ class AWSBatchJobManager(_Base):
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
         """Wait until all blocks of a round are there, or one has failed."""
-        wait([job for job in jobIDlist[1:] if isinstance(job, Future)], return_when="FIRST_EXCEPTION")
+        wait([job for job in jobIDlist[1:] if isinstance(job, Future)], return_when=FIRST_EXCEPTION)
 
     def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
         """Return the outputs of a round in order; raise what one of its blocks raised."""

@@ -136,7 +136,7 @@ def advice_for(reason: str) -> str:
     if "OutOfMemory" in reason or "memory usage" in reason:
         return "The container ran out of memory: give the job definition more, or make the blocks smaller."
     if "RESOURCE" in reason or "MISCONFIGURATION" in reason:
-        return "The compute environment cannot run such a job: compare vcpus and memory with its instance types and limits."
+        return "The compute environment cannot run such a job: compare vcpus and memory with its instance types."
     return "The workers' log streams in the log group of the job definition tell more."
 
 

@@ -213,8 +213,8 @@ def decode(text: str, key: RunKey) -> Message:
     version, run, mac = header.groups()
     if version != WIRE_VERSION:
         raise MessageError(
-            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install the "
-            "same version of rios-plugin-awsbatch in main and in the worker's image."
+            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install "
+            "the same version of rios-plugin-awsbatch in main and in the worker's image."
         )
     if run != key.run:
         raise MessageError(
@@ -223,9 +223,7 @@ def decode(text: str, key: RunKey) -> Message:
         )
     body = text[header.end() :].encode(errors="surrogatepass")
     if not key.verifies(body, mac):
-        raise MessageError(
-            f"A message on a queue of run {key.run} is damaged or forged: its MAC does not fit; ignored."
-        )
+        raise MessageError(f"A message on a queue of run {key.run} is damaged or forged: its MAC does not fit.")
     try:
         return _ADAPTER.validate_json(body)
     except ValidationError as error:

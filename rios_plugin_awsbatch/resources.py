@@ -1,20 +1,20 @@
 """What a run owns in AWS: made when it begins, gone when it ends, swept by the next run if it could not end.
 
-Everything of a run is under ``runs/<run id>/`` in the stack's bucket, and in two queues named after the stack and the
-run. ``runs/<run id>/run.json`` names the queues and jobs; main rewrites it while it lives, so a record that has not been
-rewritten for a while is that of a run whose main died.
+Everything of a run is under ``runs/<run id>/`` in the stack's bucket, and in two queues named after the stack and
+the run. ``runs/<run id>/run.json`` names the queues and jobs; main rewrites it while it lives, so a record that has
+not been rewritten for a while is that of a run whose main died.
 """
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 import logging
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
@@ -25,6 +25,9 @@ from .messages import RunKey, peek_run
 from .settings import INLINE_MARGIN, Settings
 from .stack import StackOutputs
 
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
 __all__ = ["RunRecord", "new_run_id", "run_resources", "sweep", "teardown"]
 
 log = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ RECORD_SECONDS: Final = 300.0  # between two rewrites of the record
 STALE_SECONDS: Final = 6 * RECORD_SECONDS
 RUNS: Final = "runs/"
 _RECORD: Final = "run.json"
-_QUEUE_ATTRIBUTES: Final = {
+_QUEUE_ATTRIBUTES: "Final[Mapping[QueueAttributeNameType, str]]" = {
     "MaximumMessageSize": str(1024 * 1024),
     "MessageRetentionPeriod": str(14 * 24 * 3600),
     "SqsManagedSseEnabled": "true",
@@ -60,7 +63,11 @@ def teardown(run_id: str) -> Iterator[Callable[[str, Callable[[], None]], None]]
             log.warning("run=%s could not %s: %s", run_id, what, sentence_for(error))
 
     with contextlib.ExitStack() as steps:
-        yield lambda what, step: steps.callback(guarded, what, step) and None
+
+        def undo(what: str, step: Callable[[], None]) -> None:
+            steps.callback(guarded, what, step)
+
+        yield undo
 
 
 class RunRecord:
@@ -109,8 +116,10 @@ def run_resources(
         if settings.in_queue and settings.out_queue:
             urls = (settings.in_queue, settings.out_queue)
             for url in urls:
+                given = MessageQueue(clients.sqs, url)
                 with _explained(f"queue {url}"):
-                    _refuse_used(MessageQueue(clients.sqs, url))
+                    _refuse_used(given)
+                undo(f"empty queue {url}", given.drain)
         else:
             for role in ("tasks", "results"):
                 with _explained(f"a queue for the {role} of run {key.run}"):
@@ -158,7 +167,7 @@ def _stale_record(clients: Clients, bucket: str, prefix: str, stale_seconds: flo
     if not listed:
         return None
     newest = max(item["LastModified"] for item in listed)
-    if (datetime.datetime.now(datetime.timezone.utc) - newest).total_seconds() < stale_seconds:
+    if (dt.datetime.now(dt.timezone.utc) - newest).total_seconds() < stale_seconds:
         return None
     try:
         body = clients.s3.get_object(Bucket=bucket, Key=prefix + _RECORD)["Body"].read()
@@ -175,7 +184,7 @@ def _stale_record(clients: Clients, bucket: str, prefix: str, stale_seconds: flo
 def _create_queue(clients: Clients, stack: str, run_id: str, role: str) -> str:
     # The worker's policy allows queues by this pattern.
     name = f"{stack[:40]}-run-{run_id}-{role}"
-    return clients.sqs.create_queue(QueueName=name, Attributes=dict(_QUEUE_ATTRIBUTES))["QueueUrl"]
+    return clients.sqs.create_queue(QueueName=name, Attributes=_QUEUE_ATTRIBUTES)["QueueUrl"]
 
 
 def _deleter(clients: Clients, url: str) -> Callable[[], None]:
@@ -190,7 +199,10 @@ def _deleter(clients: Clients, url: str) -> Callable[[], None]:
 
 
 def _terminator(clients: Clients, job: str) -> Callable[[], None]:
-    return lambda: clients.batch.terminate_job(jobId=job, reason="Its main died") and None
+    def terminate() -> None:
+        clients.batch.terminate_job(jobId=job, reason="Its main died")
+
+    return terminate
 
 
 def _room_in(clients: Clients, url: str) -> int:
@@ -205,8 +217,8 @@ def _refuse_used(queue: MessageQueue) -> None:
     for received in queue.receive(1, wait=0, visibility=0):
         owner = peek_run(received.body)
         raise StackError(
-            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; one run at a time may "
-            "own it. Wait for that run to end, or purge the queue."
+            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; one run at a time "
+            "may own it. Wait for that run to end, or purge the queue."
         )
 
 

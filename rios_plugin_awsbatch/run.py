@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
@@ -34,6 +34,9 @@ from .settings import Settings, WorkerSettings, variables
 from .stack import StackOutputs
 from .workforce import Workforce
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = ["Run", "Statistics"]
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ RESULT_VISIBILITY = 600
 DELETE_RESULTS_AT = 10
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
 OUTAGE_SECONDS = 300.0
+QUEUE_SECONDS = 60.0  # a new queue may need a while to be there for everybody
 FAREWELL_SECONDS = 3.0
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 _CLOUDPICKLE = int(cloudpickle.__version__.partition(".")[0])
@@ -68,12 +72,6 @@ class Statistics:
     bytes_received: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pending:
-    name: str
-    future: "Future[Any]"
-
-
 class Run:
     """Queues, workers and futures of one main process on one stack; a context manager.
 
@@ -92,7 +90,7 @@ class Run:
         self._workers = workers
         self._numbers = itertools.count()
         self._state = threading.Condition()
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Future[Any]] = {}
         self._shared: dict[str, Payload] = {}
         self._sharing = threading.Lock()
         self._done = self._bytes_sent = self._bytes_received = 0
@@ -106,7 +104,7 @@ class Run:
 
     # --- beginning and end
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "Self":
         with contextlib.ExitStack() as steps:
             secret = RunKey.new_secret()
             key = RunKey(self.run_id, secret)
@@ -148,12 +146,12 @@ class Run:
             self._closing = True
             left = list(self._pending.values())
             self._pending.clear()
-            self._abandoned = bool(left) or self._broken is not None
+            self._abandoned = self._abandoned or bool(left) or self._broken is not None
             self._state.notify_all()
         self._wake.set()
-        for pending in left:
-            if not pending.future.cancel():
-                pending.future.set_exception(WorkersError(f"{pending.name}: run {self.run_id} was closed"))
+        for future in left:
+            if future.cancel():
+                future.set_running_or_notify_cancel()
         self._steps.close()
         self._inbox.put(None)
         log.info("run=%s is over: %s", self.run_id, self.statistics())
@@ -231,7 +229,7 @@ class Run:
             PicklingError: The function or an argument cannot be pickled.
             AWSBatchException: The run is over, or shared arguments cannot be stored.
         """
-        self._refuse_unless_open()
+        self.refuse_unless_open()
         called = payload.describe(function)
         name = name or called
         compression = self._settings.compression
@@ -260,10 +258,11 @@ class Run:
             )
 
         with self._state:
-            self._refuse_unless_open()
-            self._pending[number] = _Pending(name, future)
+            self.refuse_unless_open()
+            self._pending[number] = future
             self._bytes_sent += len(arguments)
             self._state.notify_all()
+        future.add_done_callback(lambda done: self._forget(number, done))
         self._wake.set()
         self._outbox.put(
             Parcel(
@@ -277,7 +276,8 @@ class Run:
         )
         return future
 
-    def _refuse_unless_open(self) -> None:
+    def refuse_unless_open(self) -> None:
+        """Raise what broke the run, or that it is closed."""
         if self._broken is not None:
             raise self._broken
         if self._closing:
@@ -309,8 +309,9 @@ class Run:
                     return
                 outage_since = outage_since or time.monotonic()
                 lasting = time.monotonic() - outage_since
-                # A queue may need a second until it is there for everybody.
-                if lasting < OUTAGE_SECONDS and (is_passing(error) or (is_missing_queue(error) and lasting < 60)):
+                if lasting < OUTAGE_SECONDS and (
+                    is_passing(error) or (is_missing_queue(error) and lasting < QUEUE_SECONDS)
+                ):
                     time.sleep(1)
                     continue
                 self._fail(StackError(f"Cannot receive results of run {self.run_id}: {sentence_for(error)}"))
@@ -329,7 +330,7 @@ class Run:
         while (received := self._inbox.get()) is not None:
             try:
                 self._handle(received)
-            except MessageError as error:
+            except MessageError as error:  # noqa: PERF203 - one bad message must not end the loop
                 self._refuse(received, error)
             except Exception:
                 log.exception("run=%s a message could not be handled", self.run_id)
@@ -370,11 +371,11 @@ class Run:
     def _settle(self, number: int, outcome: Result | Failure | Exception) -> None:
         """Give a task its outcome; the first one counts."""
         with self._state:
-            pending = self._pending.pop(number, None)
-        if pending is None:
+            future = self._pending.pop(number, None)
+        if future is None:
             log.debug("run=%s task=%d came back once more; ignored", self.run_id, number)
             return
-        if not pending.future.set_running_or_notify_cancel():
+        if not future.set_running_or_notify_cancel():
             return
         try:
             if isinstance(outcome, Result):
@@ -383,11 +384,11 @@ class Run:
                 with self._state:
                     self._done += 1
                     self._bytes_received += len(data)
-                pending.future.set_result(value)
+                future.set_result(value)
             else:
-                raise self._error_of(outcome) if isinstance(outcome, Failure) else outcome
+                future.set_exception(self._error_of(outcome) if isinstance(outcome, Failure) else outcome)
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
-            pending.future.set_exception(error)
+            future.set_exception(error)
 
     def _error_of(self, failure: Failure) -> Exception:
         """Return the exception that a failure stands for, with the worker's traceback as its cause."""
@@ -397,7 +398,7 @@ class Run:
             return TaskLostError(f"{failure.text}{batch} [{place}]")
         if failure.reason == "refused":
             kind = getattr(errors, failure.error, AWSBatchException)
-            return kind(f"{failure.text} [{place}]")  # type: ignore[no-any-return]  # all of them are ours
+            return kind(f"{failure.text} [{place}]")
         error = self._unpickled(failure) or RemoteError(f"{failure.error}: {failure.text}")
         error.__cause__ = WorkerTraceback(f"{failure.traceback.rstrip()}\n[{place}]")
         return error
@@ -444,6 +445,16 @@ class Run:
             self._record.write(self._force.job_ids)
         except Exception as error:  # noqa: BLE001 - the next one may succeed
             log.warning("run=%s cannot rewrite its record: %s", self.run_id, sentence_for(error))
+
+    def _forget(self, number: int, future: "Future[Any]") -> None:
+        """Expect a task no more whose future was cancelled."""
+        if not future.cancelled():
+            return
+        with self._state:
+            expected = self._pending.pop(number, None) is not None
+            self._abandoned = self._abandoned or expected
+        if expected:
+            future.set_running_or_notify_cancel()
 
     def _fail(self, error: Exception) -> None:
         """End all hope: every task that has not come back gets `error`."""

@@ -81,8 +81,8 @@ def typed_outputs(outputs: Mapping[str, str], settings: Settings) -> StackOutput
     missing = [name for name in _NEEDED.values() if not given.get(name)]
     if missing:
         raise StackError(
-            f"Stack {settings.stack} in {settings.region} has no output {', '.join(missing)}; it is not a stack of this "
-            "package, or is still being created."
+            f"Stack {settings.stack} in {settings.region} has no output {', '.join(missing)}; it is not a stack of "
+            "this package, or is still being created."
         )
     values = {field: given[name] for field, name in _NEEDED.items()}
     if not values["max_jobs"].isdecimal():

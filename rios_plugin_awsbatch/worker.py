@@ -34,8 +34,8 @@ from ._version import __version__
 from .awserrors import is_missing_queue, is_passing, sentence_for
 from .compute import Raised, versions
 from .errors import AWSBatchException, MessageError, TaskLostError, VersionMismatchError
-from .exchange import LONG_POLL_SECONDS, Clients, Exchange, MessageQueue, PayloadStore
-from .messages import Failure, Payload, Result, RunKey, Stop, Task, WorkerNotice
+from .exchange import LONG_POLL_SECONDS, Clients, Exchange, MessageQueue, PayloadStore, Received
+from .messages import Failure, Message, Payload, Result, RunKey, Stop, Task, WorkerNotice, peek_run
 from .process import ComputeProcess
 from .settings import WorkerSettings, load
 
@@ -51,7 +51,7 @@ OUTAGE_SECONDS = 300.0  # AWS may be out of reach for so long before a worker gi
 REMEDY = "Give the job definition more memory, or make the blocks smaller; see the worker's log for a crash."
 
 
-class _Stopped(BaseException):  # noqa: N818 - not an error; its text says why the worker ends
+class _Stopped(BaseException):  # not an error; its text says why the worker ends
     """Ends the main thread's loop."""
 
 
@@ -222,22 +222,30 @@ class Worker:
         received = self._exchange.tasks.receive(
             min(max(maximum, 1), BATCH_TASKS), wait=wait, visibility=self._settings.visibility_timeout
         )
-        for message in received:
-            try:
-                content = self._exchange.decode(message.body)
-            except MessageError as error:
-                log.error("run=%s worker=%s %s", self._run, self._name, error)  # noqa: TRY400 - the sentence is enough
-                continue
+        for position, message in enumerate(received):
+            content = self._decoded(message)
             if isinstance(content, Task):
                 self._prepare(_Held(content, message.receipt, message.attempts))
             elif isinstance(content, Stop):
                 self._exchange.tasks.delete([message.receipt])
+                self._exchange.tasks.extend([other.receipt for other in received[position + 1 :]], 0)
                 self._stopping = True
                 self._ready.put(_Stopped("the run is over"))
+                break
         taken = time.monotonic() - begun
         if received and taken < 1:  # else most of it was waiting for a task to come
             self._fetch_seconds = 0.7 * self._fetch_seconds + 0.3 * taken
         return bool(received)
+
+    def _decoded(self, message: Received) -> Message | None:
+        """Return the content of a message; None if it must be left alone."""
+        try:
+            return self._exchange.decode(message.body)
+        except MessageError as error:
+            log.error("run=%s worker=%s %s", self._run, self._name, error)  # noqa: TRY400 - the sentence is enough
+        if peek_run(message.body) in (None, self._run):  # it can never be of use; another run's may be, to that one
+            self._exchange.tasks.delete([message.receipt])
+        return None
 
     def _prepare(self, held: _Held) -> None:
         """Download what the task needs, and put it into the main thread's hands."""
@@ -263,8 +271,8 @@ class Worker:
         if (task.python, task.cloudpickle) != (python, major):
             raise VersionMismatchError(
                 f"Main runs Python {task.python} with cloudpickle {task.cloudpickle}, worker {self._name} runs Python "
-                f"{python} with cloudpickle {major}: they cannot exchange functions. Build the image with main's Python, "
-                "or run main in the image."
+                f"{python} with cloudpickle {major}: they cannot exchange functions. Build the image with main's "
+                "Python, or run main in the image."
             )
 
     def _reason_to_end(self, error: Exception, *, seen: bool) -> BaseException:
@@ -325,19 +333,19 @@ class Worker:
         task = answer.held.task
         reply: Result | Failure
         if isinstance(answer.content, Failure):
-            reply, size, outcome = answer.content, 0, answer.content.reason
+            reply, size = answer.content, 0
         else:
-            size, outcome = len(answer.content), "done"
+            size = len(answer.content)
             name = f"results/{task.task}-{self._name}-{answer.held.attempts}"
             try:
                 payload = self._exchange.pack(answer.content, name)
                 reply = Result(task=task.task, worker=self._name, requests=self._requests(), payload=payload)
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 where = self._exchange.store.bucket
-                outcome = "refused"
                 reply = self._refusal(
                     task, AWSBatchException(f"{task.name}: cannot store its result in {where}: {sentence_for(error)}")
                 )
+        outcome = reply.reason if isinstance(reply, Failure) else "done"
         log.info(
             "%s attempt=%d seconds=%.3f bytes_in=%d bytes_out=%d %s",
             self._about(task), answer.held.attempts, answer.seconds, len(answer.held.arguments), size, outcome,
@@ -365,12 +373,17 @@ class Worker:
         self._answers.put(None)
         storer.join(timeout=10)
         with self._state:
-            unfinished = list(self._held)
+            unfinished = list(self._held.values())
         with _logged("hand back tasks"):
-            self._exchange.tasks.extend(unfinished, 0)
+            self._return(unfinished)
         log.info("run=%s worker=%s ends: %s; tasks handed back: %d", self._run, self._name, reason, len(unfinished))
         with _logged("say goodbye"):
             self.announce("gone", reason)
+
+    def _return(self, unfinished: list[_Held]) -> None:
+        """Send tasks anew and delete their messages: that this worker was told to stop counts as no attempt."""
+        self._exchange.tasks.send([self._exchange.encode(held.task) for held in unfinished])
+        self._exchange.tasks.delete([held.receipt for held in unfinished])
 
     # --- small things
 

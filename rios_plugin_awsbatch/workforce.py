@@ -35,7 +35,7 @@ class Workforce:
         launched: Called with the ids of all jobs after each launch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one fact, given once, by name
         self,
         batch: "BatchClient",
         stack: StackOutputs,
