@@ -236,6 +236,41 @@ def test_middleware_that_cannot_be_imported_is_named():
         pass
 
 
+def test_failure_of_the_server_is_shown(capfd):
+    """A request on which the server fails is answered with a 500, and its traceback is on standard error."""
+    with LocalAWS() as aws:
+        server = http.client.HTTPConnection(aws.endpoint.removeprefix("http://"))
+        headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/ap-southeast-2/batch/aws4_request"}
+        server.request("POST", "/v1/describejobs", "{not JSON", headers)
+        assert server.getresponse().status == 500
+    assert "JSONDecodeError" in capfd.readouterr().err
+
+
+def test_quiet(capfd):
+    """Without failures, nothing is written to the terminal."""
+    with LocalAWS() as aws:
+        account = Account(aws)
+        account.send(account.queue())
+        account.ended(account.shell("echo hello"))
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_modules_of_the_user_s_folder_are_not_imported(tmp_path, monkeypatch):
+    """The server starts in a folder whose files have the names of modules that it needs."""
+    (tmp_path / "moto.py").write_text("raise ValueError('not this one')\n")
+    (tmp_path / "signal.py").write_text("raise ValueError('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    with LocalAWS() as aws:
+        assert aws.endpoint.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"workers": -1}, "workers"), ({"region": "nowhere"}, "nowhere")])
+def test_wrong_arguments(wrong, said):
+    """An argument that cannot be used ends the start with one sentence that names it."""
+    with pytest.raises(AWSBatchException, match=said), LocalAWS(**wrong):
+        pass
+
+
 # The end
 
 

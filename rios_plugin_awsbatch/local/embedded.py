@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 
 from rios_plugin_awsbatch.errors import AWSBatchException
@@ -48,7 +49,10 @@ class LocalAWS:
         stop_grace: float = 5.0,
         middleware: str | None = None,
     ) -> None:
-        self._order = Order(workers, region, stack, stop_grace, middleware, sys.path)
+        if workers < 0:
+            raise AWSBatchException(f"workers is {workers}; give 0 or more.")
+        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - Path("") is not ""
+        self._order = Order(workers, region, stack, stop_grace, middleware, path)
         self._process: subprocess.Popen[str] | None = None
         self.environment: dict[str, str] = {}
 
@@ -67,7 +71,7 @@ class LocalAWS:
         finally:
             _set_environment(before)
 
-    def adapted(self, environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+    def adapted(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return ``environ`` as a process needs it to use the embedded AWS and nothing else."""
         return adapted(environ, self.environment)
 
@@ -78,7 +82,9 @@ class LocalAWS:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=adapted(os.environ, client_environment("", order.region, order.stack)),
+            # Not the user's folder, whose modules may have the names of others.
+            cwd=Path(__file__).parents[2],
+            env=_server_environment(order),
             # Ctrl-C is for the main process, which still needs the server to clean up.
             start_new_session=True,
         )
@@ -108,7 +114,8 @@ class LocalAWS:
             )
         if "endpoint" not in answer:
             reason = answer.get("error", "its process ended; what it wrote to standard error says why")
-            raise AWSBatchException(f"The embedded AWS did not start: {reason}.")
+            where = f"stack {self._order.stack} in {self._order.region}"
+            raise AWSBatchException(f"The embedded AWS ({where}) did not start: {reason}.")
         return str(answer["endpoint"])
 
     def _end(self) -> None:
@@ -126,6 +133,16 @@ class LocalAWS:
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def _server_environment(order: Order) -> dict[str, str]:
+    environment = adapted(os.environ, client_environment("", order.region, order.stack))
+    entries = environment.get("PYTHONPATH")
+    if entries:
+        # Neither the server nor its jobs run in the folder that relative entries mean.
+        absolute = map(os.path.abspath, entries.split(os.pathsep))
+        environment["PYTHONPATH"] = os.pathsep.join(absolute)
+    return environment
 
 
 def _set_environment(environment: dict[str, str]) -> None:

@@ -16,7 +16,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -242,7 +241,7 @@ class JobService:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _start(self, job: Job, attempt: Attempt, folder: Path) -> "subprocess.Popen[bytes] | None":
-        command = job.spec.command or (str(Path(sys.executable).with_name(ENTRY_POINT)),)
+        command = job.spec.command or (ENTRY_POINT,)
         environment = {**self._environment, "TMPDIR": str(folder), **job.spec.environment, **_identity(job)}
         with self._changed:
             if job.stop_reason is not None:

@@ -9,7 +9,6 @@ import copy
 import heapq
 import itertools
 import secrets
-import select
 import socket
 import threading
 import time
@@ -282,11 +281,10 @@ def _client_gone() -> Callable[[], bool]:
     connection: socket.socket | None = flask.request.environ.get("werkzeug.socket")
 
     def gone() -> bool:
-        if connection is None:
-            return False
-        readable, _, _ = select.select([connection], [], [], 0)
         try:
-            return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+            return connection is not None and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
         except OSError:
             return True
 
