@@ -1,0 +1,151 @@
+"""The command ``rios-awsbatch``. Each command imports what it needs when it runs."""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from ._version import __version__
+from .errors import AWSBatchException
+
+if TYPE_CHECKING:
+    from .exchange import Clients
+    from .local import LocalAWS
+    from .settings import Settings
+
+__all__ = ["main"]
+
+SCENE = Path(__file__).parent / "examples" / "L7_ETMs.tif"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rios-awsbatch")
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+def commands(verbose: int) -> None:
+    """Run RIOS block functions on AWS Batch workers."""
+    level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
+@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--workers", default=4, show_default=True, type=click.IntRange(1), help="Workers at the same time.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def local(workers: int, command: tuple[str, ...]) -> None:
+    """Run COMMAND on an embedded AWS: no account, no credentials, no network.
+
+    boto3, this package and its workers use the embedded AWS as long as COMMAND runs; then it is gone with all that was
+    in it. For example: rios-awsbatch local --workers 2 -- python script.py
+    """
+    # `python` is the one that this package is installed for, whether or not its environment is activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with _embedded(workers) as aws:
+        try:
+            environment = {**os.environ, **aws.environment, "PATH": path}
+            program = shutil.which(command[0], path=path) or command[0]
+            process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - the user's own command
+        except OSError as error:
+            raise AWSBatchException(f"{command[0]} cannot be run: {error.strerror}.") from None
+        sys.exit(_wait(process))
+
+
+@commands.command()
+@click.option(
+    "--input",
+    "scene",
+    default=str(SCENE),
+    metavar="SCENE.tif",
+    help="The raster; any name that GDAL opens.  [default: Landsat 7, Olinda]",
+)
+@click.option(
+    "--output", default="ndvi.tif", show_default=True, type=click.Path(path_type=Path), help="The GeoTIFF to write."
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Workers on AWS Batch.")
+@click.option("--block", default=64, show_default=True, type=click.IntRange(1), help="Pixels on a side of a block.")
+@click.option("--aws", is_flag=True, help="Run on the stack that the settings name, not on the embedded AWS.")
+def demo(scene: str, output: Path, workers: int, block: int, *, aws: bool) -> None:
+    """Compute the NDVI of a scene in workers, compare it with a serial run, and draw it.
+
+    On the embedded AWS, unless --aws is given: then it is the check to make after creating a stack.
+    """
+    from .demo import print_report, run_demo  # noqa: PLC0415 - as the module's docstring says
+
+    console = Console()
+    with contextlib.ExitStack() as steps:
+        if not aws:
+            embedded = steps.enter_context(_embedded(workers))
+            steps.enter_context(embedded.activated())
+            steps.callback(_end_runs)
+        report = run_demo(scene, output, workers, block, console)
+    print_report(report, console)
+
+
+@commands.command()
+@click.option("--older-than", default=30.0, show_default=True, type=click.FloatRange(0), help="Minutes.")
+def clean(older_than: float) -> None:
+    """Delete what runs left behind whose main script was killed: queues, objects, jobs.
+
+    A main script says every five minutes that it is alive, so that runs silent for longer than --older-than are over.
+    """
+    from .resources import sweep  # noqa: PLC0415 - as the module's docstring says
+
+    clients, settings, bucket = _stack()
+    swept = sweep(clients, bucket, stale_seconds=older_than * 60)
+    where = f"stack {settings.stack} in {settings.region}"
+    Console().print(f"Swept {len(swept)} runs of {where}{': ' + ', '.join(swept) if swept else '.'}", highlight=False)
+
+
+def main() -> None:
+    """Run ``rios-awsbatch``; a user's mistake is one sentence, a bug is a traceback."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except AWSBatchException as error:
+        if error.__cause__ is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        sys.exit(f"rios-awsbatch: {error}")
+
+
+def _stack() -> "tuple[Clients, Settings, str]":
+    from .exchange import Clients  # noqa: PLC0415 - as the module's docstring says
+    from .settings import Settings, load  # noqa: PLC0415
+    from .stack import read_outputs, typed_outputs  # noqa: PLC0415
+
+    settings = load(Settings)
+    return Clients(settings.region), settings, typed_outputs(read_outputs(settings), settings).bucket
+
+
+def _embedded(workers: int) -> "LocalAWS":
+    from .local import LocalAWS  # noqa: PLC0415 - as the module's docstring says
+
+    return LocalAWS(workers=workers)
+
+
+def _end_runs() -> None:
+    """End the runs of this process while the AWS that they are on is still there."""
+    from .live import close_all  # noqa: PLC0415 - as the module's docstring says
+
+    close_all()
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """Return the exit status of the user's command; Ctrl-C is its own affair, and so is SIGTERM, which it is sent."""
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            continue
+        return code if code >= 0 else 128 - code
