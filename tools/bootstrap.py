@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -43,9 +44,7 @@ def run(*command: object, check: bool = True) -> None:
 def ask(*command: object) -> str:
     """What a command prints, or nothing when it cannot run or fails."""
     try:
-        answer = subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, cwd="/", check=False
-        )
+        answer = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd="/", check=False)
     except OSError:
         return ""
     return "" if answer.returncode else answer.stdout.strip()
@@ -88,7 +87,8 @@ def install_system_packages() -> None:
 
 def fingerprint(gdal: str) -> str:
     """What the environment was made from: when it changes, the environment is brought up to date."""
-    parts = [sys.base_prefix, sys.version, gdal, str(ROOT)]
+    # Not sys.version: installing python3-dev may bring another build of the same Python.
+    parts = [sys.base_prefix, platform.python_version(), gdal, str(ROOT)]
     parts += [path.read_text() for path in (ROOT / "pyproject.toml", Path(__file__))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -96,9 +96,9 @@ def fingerprint(gdal: str) -> str:
 def make_environment(environment: Path) -> Path:
     """The environment's Python; made anew when it is not there, broken, or another Python's."""
     python = environment / "bin" / "python"
-    identity = "import sys; print(sys.base_prefix, sys.version)"
+    identity = "import platform, sys; print(sys.base_prefix, platform.python_version())"
     if ask(python, "-c", identity) != ask(sys.executable, "-c", identity):
-        say(f"making a virtual environment of Python {sys.version.split()[0]} in {environment}")
+        say(f"making a virtual environment of Python {platform.python_version()} in {environment}")
         # In an activated environment that is about to be cleared, its own Python cannot do it.
         run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--clear", environment)
     return python
@@ -129,7 +129,7 @@ def install_gdal(python: Path, gdal: str) -> None:
 def main() -> None:
     """Bring the system and the environment up to date, doing only what is not done yet."""
     if sys.version_info < OLDEST_PYTHON:
-        version = sys.version.split()[0]
+        version = platform.python_version()
         sys.exit(f"bootstrap: {sys.executable} is Python {version}, too old: make PYTHON=python3.11 ...")
     environment = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".venv").absolute()
     stamp = environment / STAMP
