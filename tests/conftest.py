@@ -1,0 +1,44 @@
+"""Fixtures that the tests share."""
+
+import pytest
+from helpers import Cloud, eventually
+
+from rios_plugin_awsbatch import live
+from rios_plugin_awsbatch.local import LocalAWS
+
+WORKERS = 3
+
+
+@pytest.fixture(scope="session")
+def local_aws():
+    """One embedded AWS for the whole session; not activated."""
+    with LocalAWS(workers=WORKERS, stop_grace=2.0) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def session_cloud(local_aws):
+    return Cloud(local_aws)
+
+
+@pytest.fixture
+def cloud(local_aws, session_cloud, monkeypatch):
+    """The embedded AWS, which this process uses during the test; afterwards no run may be left in it."""
+    monkeypatch.setenv("RIOS_AWSBATCH_STARTUP_TIMEOUT", "120")  # a loaded machine is slow, a broken one not for ever
+    with local_aws.activated():
+        yield session_cloud
+        # A process that was told to end needs a moment; nothing else may be left at all.
+        left = session_cloud.left()
+        if left.keys() <= {"jobs", "processes"}:
+            eventually(lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}")
+        else:
+            raise AssertionError(f"a run has left {left}")
+
+
+@pytest.fixture
+def warm(cloud):
+    """The embedded AWS for a test that leaves runs warm, as job managers do; they end with the test."""
+    try:
+        yield cloud
+    finally:
+        live.close_all()  # what happens when the interpreter ends
