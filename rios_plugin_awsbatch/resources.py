@@ -75,17 +75,13 @@ class RunRecord:
 
     Args:
         store: The run's store.
-        queues: URLs of the queues that the run created.
+        queues: URLs of the queues that the run creates; read at each write, as they are created after the first.
     """
 
     def __init__(self, store: PayloadStore, queues: Sequence[str]) -> None:
         self._store = store
-        self._content: dict[str, Any] = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "queues": list(queues),
-            "jobs": [],
-        }
+        self._queues = queues
+        self._content: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
 
     def write(self, jobs: Sequence[str] = ()) -> None:
         """Store the record, and say by that that main is alive.
@@ -93,8 +89,8 @@ class RunRecord:
         Args:
             jobs: Ids of the run's Batch jobs.
         """
-        self._content["jobs"] = list(jobs)
-        self._store.put(_RECORD, json.dumps(self._content).encode())
+        content = {**self._content, "queues": list(self._queues), "jobs": list(jobs)}
+        self._store.put(_RECORD, json.dumps(content).encode())
 
 
 @contextlib.contextmanager
