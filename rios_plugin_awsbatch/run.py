@@ -5,7 +5,6 @@ import dataclasses
 import itertools
 import logging
 import platform
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -15,19 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from . import errors, payload
-from .awserrors import is_missing_queue, is_passing, sentence_for
-from .errors import (
-    AWSBatchException,
-    MessageError,
-    RemoteError,
-    StackError,
-    TaskLostError,
-    WorkersError,
-    WorkerTraceback,
-)
-from .exchange import LONG_POLL_SECONDS, Clients, Exchange, Received
-from .messages import Failure, Payload, Result, RunKey, Stop, Task, WorkerNotice, peek_run
+from . import payload
+from .awserrors import is_passing, sentence_for
+from .errors import AWSBatchException, WorkersError
+from .exchange import Clients, Exchange
+from .failures import exception_from
+from .inbox import Inbox
+from .messages import Failure, Message, Payload, Result, RunKey, Stop, Task, WorkerNotice
 from .outbox import Budget, Outbox, Parcel
 from .resources import RECORD_SECONDS, RunRecord, new_run_id, run_resources, sweep, teardown
 from .settings import Settings, WorkerSettings, variables
@@ -41,13 +34,8 @@ __all__ = ["Run", "Statistics"]
 
 log = logging.getLogger(__name__)
 
-HANDLERS = 4
 INLINE_FUNCTION = 16 * 1024  # a function up to this size rides in every message; a larger one is stored once
-RESULT_VISIBILITY = 600
-DELETE_RESULTS_AT = 10
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
-OUTAGE_SECONDS = 300.0
-QUEUE_SECONDS = 60.0  # a new queue may need a while to be there for everybody
 FAREWELL_SECONDS = 3.0
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 _CLOUDPICKLE = int(cloudpickle.__version__.partition(".")[0])
@@ -94,8 +82,6 @@ class Run:
         self._shared: dict[str, Payload] = {}
         self._sharing = threading.Lock()
         self._done = self._bytes_sent = self._bytes_received = 0
-        self._consumed: list[str] = []
-        self._inbox: queue.Queue[Received | None] = queue.Queue(2 * HANDLERS)
         self._broken: Exception | None = None
         self._closing = False
         self._abandoned = False
@@ -122,12 +108,15 @@ class Run:
                 startup_timeout=self._settings.startup_timeout,
                 launched=record.write,
             )
-            undo("delete the last results", self._delete_consumed)
+            inbox = Inbox(exchange, self._expecting, self._handle, self._fail)
+            if self._settings.out_queue:  # else the queue itself is deleted
+                undo("delete the last results", inbox.flush)
             undo("end the workers", self._dismiss)
             self._outbox = Outbox(exchange, Budget(self._settings.memory_limit))
             undo("stop sending", self._outbox.close)
             self._outbox.start()
-            for target in (self._receive_loop, self._watch_loop, self._sweep, *(self._handle_loop,) * HANDLERS):
+            inbox.start()
+            for target in (self._watch_loop, self._sweep):
                 threading.Thread(target=target, name=f"run{target.__name__}", daemon=True).start()
             self._steps = steps.pop_all()
         log.info("run=%s begins on stack %s in %s", self.run_id, self._stack.stack, self._settings.region)
@@ -153,7 +142,6 @@ class Run:
             if future.cancel():
                 future.set_running_or_notify_cancel()
         self._steps.close()
-        self._inbox.put(None)
         log.info("run=%s is over: %s", self.run_id, self.statistics())
 
     @property
@@ -297,76 +285,20 @@ class Run:
 
     # --- back
 
-    def _receive_loop(self) -> None:
-        outage_since: float | None = None
-        while self._wait_for_something_to_expect():
-            try:
-                received = self._exchange.results.receive(
-                    DELETE_RESULTS_AT, wait=LONG_POLL_SECONDS, visibility=RESULT_VISIBILITY
-                )
-            except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run
-                if self._closing:
-                    return
-                outage_since = outage_since or time.monotonic()
-                lasting = time.monotonic() - outage_since
-                if lasting < OUTAGE_SECONDS and (
-                    is_passing(error) or (is_missing_queue(error) and lasting < QUEUE_SECONDS)
-                ):
-                    time.sleep(1)
-                    continue
-                self._fail(StackError(f"Cannot receive results of run {self.run_id}: {sentence_for(error)}"))
-                return
-            outage_since = None
-            for message in received:
-                self._inbox.put(message)
-
-    def _wait_for_something_to_expect(self) -> bool:
+    def _expecting(self) -> bool:
+        """Wait until a message may come: a result, or while closing a worker's goodbye."""
         with self._state:
             while not self._pending and not self._closing:
                 self._state.wait()
-        return not (self._closing and self._force.present == 0)
+        return not self._closing or self._force.present > 0
 
-    def _handle_loop(self) -> None:
-        while (received := self._inbox.get()) is not None:
-            try:
-                self._handle(received)
-            except MessageError as error:  # noqa: PERF203 - one bad message must not end the loop
-                self._refuse(received, error)
-            except Exception:
-                log.exception("run=%s a message could not be handled", self.run_id)
-        self._inbox.put(None)
-
-    def _handle(self, received: Received) -> None:
-        message = self._exchange.decode(received.body)
+    def _handle(self, message: Message) -> None:
         if isinstance(message, WorkerNotice):
             self._force.note(message)
-            with self._state:  # whoever waits for the last worker to go
-                self._state.notify_all()
+            self._wake.set()
         elif isinstance(message, Result | Failure):
             self._force.note_requests(message.worker, message.requests)
             self._settle(message.task, message)
-        self._consume(received.receipt)
-
-    def _refuse(self, received: Received, error: MessageError) -> None:
-        owner = peek_run(received.body)
-        if owner is not None and owner != self.run_id:
-            self._fail(error)  # the queues are given ones, and not ours alone
-            return
-        log.warning("run=%s %s", self.run_id, error)
-        self._consume(received.receipt)
-
-    def _consume(self, receipt: str) -> None:
-        with self._state:
-            self._consumed.append(receipt)
-            full = len(self._consumed) >= DELETE_RESULTS_AT
-        if full:
-            self._delete_consumed()
-
-    def _delete_consumed(self) -> None:
-        with self._state:
-            receipts, self._consumed = self._consumed, []
-        if not self._closing or self._settings.out_queue:  # our own queue is about to be deleted as a whole
-            self._exchange.results.delete(receipts)
 
     def _settle(self, number: int, outcome: Result | Failure | Exception) -> None:
         """Give a task its outcome; the first one counts."""
@@ -386,33 +318,14 @@ class Run:
                     self._bytes_received += len(data)
                 future.set_result(value)
             else:
-                future.set_exception(self._error_of(outcome) if isinstance(outcome, Failure) else outcome)
+                future.set_exception(self._exception(outcome))
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
             future.set_exception(error)
 
-    def _error_of(self, failure: Failure) -> Exception:
-        """Return the exception that a failure stands for, with the worker's traceback as its cause."""
-        place = f"worker {failure.worker}, {failure.versions}"
-        if failure.reason == "lost":
-            batch = f" Batch says: {self._force.reasons}." if self._force.reasons else ""
-            return TaskLostError(f"{failure.text}{batch} [{place}]")
-        if failure.reason == "refused":
-            kind = getattr(errors, failure.error, AWSBatchException)
-            return kind(f"{failure.text} [{place}]")
-        error = self._unpickled(failure) or RemoteError(f"{failure.error}: {failure.text}")
-        error.__cause__ = WorkerTraceback(f"{failure.traceback.rstrip()}\n[{place}]")
-        return error
-
-    def _unpickled(self, failure: Failure) -> Exception | None:
-        """Return the user's own exception; None if it is no plain exception, or its class is not to be had here."""
-        if failure.exception is None:
-            return None
-        try:
-            error = payload.loads(self._exchange.unpack(failure.exception))
-        except Exception as problem:  # noqa: BLE001 - unpickling runs the class's own code
-            log.debug("run=%s an exception cannot be unpickled: %s", self.run_id, problem)
-            return None
-        return error if isinstance(error, Exception) else None
+    def _exception(self, outcome: Failure | Exception) -> Exception:
+        if isinstance(outcome, Failure):
+            return exception_from(outcome, self._exchange, self._force.reasons)
+        return outcome
 
     # --- watching
 

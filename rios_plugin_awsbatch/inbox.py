@@ -1,0 +1,111 @@
+"""From the results queue to main: receives in one thread, authenticates and handles in several, deletes in batches."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from .awserrors import is_missing_queue, is_passing, sentence_for
+from .errors import MessageError, StackError
+from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, Exchange, Received
+from .messages import Message, peek_run
+
+__all__ = ["Inbox"]
+
+log = logging.getLogger(__name__)
+
+HANDLERS = 4
+VISIBILITY_SECONDS = 600  # more than handling takes; whatever comes twice is ignored
+OUTAGE_SECONDS = 300.0
+QUEUE_SECONDS = 60.0  # a new queue may need a while to be there for everybody
+
+
+class Inbox:
+    """Receives while something is expected.
+
+    Args:
+        exchange: Where from.
+        expecting: Waits until a message is expected; says False when none will be any more.
+        handle: Takes each authentic message, in one of several threads.
+        failed: Takes the error if nothing can be received any more.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        expecting: Callable[[], bool],
+        handle: Callable[[Message], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._exchange = exchange
+        self._expecting = expecting
+        self._handle = handle
+        self._failed = failed
+        # Short, for what is received is in memory.
+        self._received: queue.Queue[Received | None] = queue.Queue(2 * HANDLERS)
+        self._lock = threading.Lock()
+        self._handled: list[str] = []
+
+    def start(self) -> None:
+        """Start the threads; they end when nothing is expected any more."""
+        for target in (self._receive_loop, *(self._handle_loop,) * HANDLERS):
+            threading.Thread(target=target, name=f"inbox{target.__name__}", daemon=True).start()
+
+    def flush(self) -> None:
+        """Delete the messages that have been handled."""
+        with self._lock:
+            handled, self._handled = self._handled, []
+        self._exchange.results.delete(handled)
+
+    def _receive_loop(self) -> None:
+        outage_since: float | None = None
+        while self._expecting():
+            try:
+                received = self._exchange.results.receive(
+                    BATCH_ENTRIES, wait=LONG_POLL_SECONDS, visibility=VISIBILITY_SECONDS
+                )
+            except Exception as error:  # noqa: BLE001 - it passes, or it is the end
+                outage_since = outage_since or time.monotonic()
+                if not _may_pass(error, time.monotonic() - outage_since):
+                    run = self._exchange.key.run
+                    self._failed(StackError(f"Cannot receive results of run {run}: {sentence_for(error)}"))
+                    break
+                time.sleep(1)
+                continue
+            outage_since = None
+            for message in received:
+                self._received.put(message)
+        self._received.put(None)
+
+    def _handle_loop(self) -> None:
+        while (received := self._received.get()) is not None:
+            try:
+                self._handle(self._exchange.decode(received.body))
+                self._delete(received)
+            except MessageError as error:  # noqa: PERF203 - one bad message must not end the loop
+                self._refuse(received, error)
+            except Exception:
+                log.exception("run=%s a message could not be handled", self._exchange.key.run)
+        self._received.put(None)  # for the next thread
+
+    def _refuse(self, received: Received, error: MessageError) -> None:
+        run = self._exchange.key.run
+        if peek_run(received.body) in (None, run):
+            log.warning("run=%s %s", run, error)
+            self._delete(received)
+        else:
+            self._failed(error)  # the queues were given, and are not ours alone
+
+    def _delete(self, received: Received) -> None:
+        with self._lock:
+            self._handled.append(received.receipt)
+            full = len(self._handled) >= BATCH_ENTRIES
+        if full:
+            self.flush()
+
+
+def _may_pass(error: Exception, lasting: float) -> bool:
+    if is_missing_queue(error):
+        return lasting < QUEUE_SECONDS
+    return is_passing(error) and lasting < OUTAGE_SECONDS
