@@ -1,0 +1,125 @@
+"""What a worker has in its hands: the tasks it holds, and when it is time to fetch the next."""
+
+import dataclasses
+import threading
+import time
+
+from .messages import Failure, Task
+
+__all__ = ["Answer", "Hands", "Held"]
+
+BATCH_SECONDS = 0.2  # so much work a worker takes at once, where tasks are quicker than their transport
+BATCH_TASKS = 10
+_SHORTEST_SECONDS = 0.001
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """A task that this worker has received and not answered yet.
+
+    Attributes:
+        receipt: The handle of its message.
+        attempts: How often the message has been received by any worker, this time included.
+        arguments: The pickled arguments.
+    """
+
+    task: Task
+    receipt: str
+    attempts: int
+    arguments: bytes = b""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came of a task: a pickled result, or a failure; and how long it took."""
+
+    held: Held
+    content: bytes | Failure
+    seconds: float = 0.0
+
+
+class Hands:
+    """Shared by the worker's threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: dict[str, Held] = {}  # by receipt
+        self._waiting = 0  # tasks fetched and not begun
+        self._begun: float | None = None  # when the task in hand was begun
+        self._typical: float | None = None  # seconds that recent tasks took
+        self._fetching = 0.05  # seconds that a fetch takes
+        self.stopping = False
+
+    def take(self, held: Held) -> None:
+        """Hold a task from now on."""
+        with self._changed:
+            self._held[held.receipt] = held
+
+    def drop(self, *receipts: str) -> None:
+        """Hold these tasks no more: they are answered, or handed back."""
+        with self._changed:
+            for receipt in receipts:
+                self._held.pop(receipt, None)
+
+    def held(self) -> list[Held]:
+        """Return the tasks that are held."""
+        with self._changed:
+            return list(self._held.values())
+
+    def stop(self) -> None:
+        """Fetch no more."""
+        with self._changed:
+            self.stopping = True
+            self._changed.notify_all()
+
+    def prepared(self) -> None:
+        """Note that a task has been fetched and waits for its turn."""
+        with self._changed:
+            self._waiting += 1
+
+    def fetched(self, seconds: float) -> None:
+        """Note how long a fetch took."""
+        self._fetching = 0.7 * self._fetching + 0.3 * seconds
+
+    def begin(self) -> None:
+        """Note that the next task is being computed."""
+        with self._changed:
+            self._waiting -= 1
+            self._begun = time.monotonic()
+            self._changed.notify_all()
+
+    def finish(self) -> float:
+        """Note that the task in hand has been computed; return the seconds it took."""
+        with self._changed:
+            seconds = time.monotonic() - (self._begun or time.monotonic())
+            self._begun = None
+            self._typical = seconds if self._typical is None else 0.7 * self._typical + 0.3 * seconds
+            self._changed.notify_all()
+            return seconds
+
+    def room(self) -> int:
+        """Return how many tasks to fetch at once."""
+        if self._typical is None:
+            return 1
+        return min(max(int(BATCH_SECONDS / max(self._typical, _SHORTEST_SECONDS)), 1), BATCH_TASKS)
+
+    def wait_until_due(self) -> bool:
+        """Wait until it is time to fetch; say False when it is time to stop instead.
+
+        Time is at once for an idle worker. A busy one fetches so early that it need not wait, but no earlier: a task
+        that waits here is one that an idle worker elsewhere cannot have.
+        """
+        with self._changed:
+            while not self.stopping:
+                if self._waiting == 0 and self._begun is None:
+                    return True
+                if self._typical is None:  # nobody knows how long the first one takes
+                    self._changed.wait()
+                    continue
+                now = time.monotonic()
+                remaining = self._typical * (self._waiting + 1) - (now - (self._begun or now))
+                early = remaining - 2 * self._fetching
+                if early <= 0 and self._waiting < BATCH_TASKS:
+                    return True
+                self._changed.wait(max(early, _SHORTEST_SECONDS))
+        return False
