@@ -49,7 +49,7 @@ def local(workers: int, command: tuple[str, ...]) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with _embedded(workers) as aws:
         try:
-            environment = {**os.environ, **aws.environment, "PATH": path}
+            environment = {**aws.adapted(os.environ), "PATH": path}
             program = shutil.which(command[0], path=path) or command[0]
             process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - the user's own command
         except OSError as error:
