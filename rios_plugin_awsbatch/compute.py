@@ -26,6 +26,7 @@ __all__ = ["Call", "Raised", "Recent", "call_chunk", "versions"]
 
 FUNCTIONS_KEPT = 8
 SHARED_KEPT = 2
+TEXT_CHARACTERS, TRACEBACK_CHARACTERS = 10_000, 50_000  # a failure must fit into a message
 
 Value = TypeVar("Value")
 
@@ -153,11 +154,12 @@ def _raised(error: BaseException, name: str) -> Raised:
             f" (while a worker prepared or computed {name}; if the module is yours, define the function in the script "
             "itself, or install the module in the workers' image)"
         )
+    lines = traceback.format_exception(error.with_traceback(_users_part(error.__traceback__)))
     return Raised(
         reason="refused" if isinstance(error, PicklingError) else "raised",
         error=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        text=text,
-        traceback="".join(traceback.format_exception(error.with_traceback(_users_part(error.__traceback__)))),
+        text=text[:TEXT_CHARACTERS],
+        traceback="".join(lines)[-TRACEBACK_CHARACTERS:],
         versions=versions(),
         exception=exception,
     )

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 INLINE_FUNCTION = 16 * 1024  # a function up to this size rides in every message; a larger one is stored once
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
 FAREWELL_SECONDS = 3.0
+NAME_CHARACTERS = 200
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 _CLOUDPICKLE = int(cloudpickle.__version__.partition(".")[0])
 
@@ -219,7 +220,7 @@ class Run:
         """
         self.refuse_unless_open()
         called = payload.describe(function)
-        name = name or called
+        name = (name or called)[:NAME_CHARACTERS]
         compression = self._settings.compression
         function_payload = self._share(payload.dumps(function, f"Function {called}", compression=compression))
         shared_payload = None

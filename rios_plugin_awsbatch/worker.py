@@ -45,6 +45,7 @@ __all__ = ["Worker", "main"]
 
 log = logging.getLogger(__name__)
 
+INLINE_EXCEPTION = 128 * 1024
 OUTAGE_SECONDS = 300.0  # AWS may be out of reach for so long before a worker gives up
 REMEDY = "Give the job definition more memory, or make the blocks smaller; see the worker's log for a crash."
 
@@ -238,6 +239,7 @@ class Worker:
 
     def _hand_back(self, compute: ComputeProcess, storer: threading.Thread, reason: str) -> None:
         """Give every unfinished task to the other workers, and deliver what is finished."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it asks for what is being done
         self._hands.stop()
         compute.kill()
         self._storer.put(None)
@@ -280,7 +282,8 @@ class Worker:
     def _failure_from(self, task: Task, raised: Raised) -> Failure:
         exception: Payload | None = None
         if raised.exception is not None:
-            exception = self._exchange.pack(raised.exception, f"errors/{task.task}-{self._name}")
+            room = min(INLINE_EXCEPTION, self._exchange.inline_limit)
+            exception = self._exchange.pack(raised.exception, f"errors/{task.task}-{self._name}", room)
         fields = {**vars(raised), "exception": exception}
         return Failure(task=task.task, worker=self._name, requests=self._requests(), **fields)
 
