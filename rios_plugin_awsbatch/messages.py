@@ -15,9 +15,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .errors import MessageError
 
@@ -70,6 +70,14 @@ class RunKey:
         return f"RunKey(run={self.run!r})"
 
 
+def _writable(text: Any) -> Any:
+    """Spell out halves of surrogate pairs: Python makes them of undecodable file names, and JSON cannot hold them."""
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
+
+
+_Text: TypeAlias = Annotated[str, BeforeValidator(_writable)]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -111,7 +119,7 @@ class Task(_Model):
 
     kind: Literal["task"] = "task"
     task: int
-    name: str
+    name: _Text
     python: str
     cloudpickle: int
     function: Payload
@@ -163,9 +171,9 @@ class Failure(_Model):
     worker: str
     requests: int = 0
     reason: Literal["raised", "lost", "refused"]
-    error: str
-    text: str
-    traceback: str = ""
+    error: _Text
+    text: _Text
+    traceback: _Text = ""
     versions: str = ""
     exception: Payload | None = None
 
@@ -184,17 +192,22 @@ class WorkerNotice(_Model):
     worker: str
     event: Literal["ready", "gone"]
     requests: int = 0
-    detail: str = ""
+    detail: _Text = ""
 
 
 Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice
-_ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(
+    Annotated[Message, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
+)
+_NOT_FOR_SQS = "\ufffe\uffff"  # the only ones that JSON does not escape by itself
 _WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\{)")
 
 
 def encode(message: Message, key: RunKey) -> str:
     """Return the text of `message` for a queue of the run of `key`."""
     body = message.model_dump_json(exclude_none=True, exclude_defaults=False)
+    for character in _NOT_FOR_SQS:
+        body = body.replace(character, f"\\u{ord(character):04x}")
     return f"{WIRE_VERSION}.{key.run}.{key.mac(body.encode())}.{body}"
 
 
@@ -227,7 +240,8 @@ def decode(text: str, key: RunKey) -> Message:
     try:
         return _ADAPTER.validate_json(body)
     except ValidationError as error:
-        raise MessageError(f"A message on a queue of run {key.run} cannot be read: {error}") from None
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
+        raise MessageError(f"A message on a queue of run {key.run} cannot be read: {problems}") from None
 
 
 def peek_run(text: str) -> str | None:
