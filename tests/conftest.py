@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import hypothesis
 import pytest
 from helpers import Cloud, eventually
 
@@ -7,6 +8,10 @@ from rios_plugin_awsbatch import live
 from rios_plugin_awsbatch.local import LocalAWS
 
 WORKERS = 3
+
+# The same examples each time: a test that fails does so for everybody.
+hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
