@@ -5,7 +5,7 @@ RIOS's own module reads are accepted as well.
 """
 
 import os
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -76,6 +76,9 @@ class _CommonSettings(BaseSettings):
         gt=0,
         validation_alias=_also("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
         description="Seconds without a task after which a worker ends by itself.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What workers log; `INFO` is one line per task."
     )
 
 

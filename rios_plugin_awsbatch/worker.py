@@ -315,6 +315,8 @@ def work() -> None:
         AWSBatchException: The worker cannot work; one clear sentence.
     """
     settings = load(WorkerSettings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     compute = ComputeProcess()  # starts while the clients are made
     clients = Clients(settings.region)
     name = _worker_name()
@@ -348,10 +350,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
-    logging.basicConfig(
-        level=os.environ.get("RIOS_AWSBATCH_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         work()
     except AWSBatchException as error:
