@@ -1,7 +1,6 @@
 """The verbs of S3 and SQS, over messages and payloads. Clients are given, never made here but by `Clients.make`."""
 
 import base64
-import binascii
 import collections
 import dataclasses
 import functools
@@ -268,7 +267,7 @@ class Exchange:
         if payload.inline is not None:
             try:
                 data = base64.b64decode(payload.inline, validate=True)
-            except binascii.Error as error:
+            except ValueError as error:  # binascii.Error is one
                 raise PayloadError(f"A payload of {payload.size} bytes is damaged: {error}.") from None
         elif payload.key is not None:
             data = self.store.get(payload.key)

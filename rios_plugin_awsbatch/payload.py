@@ -59,7 +59,7 @@ def loads(data: bytes | bytearray | memoryview) -> Any:
     """Unpickle what `dumps` made. Only ever call it with authenticated bytes.
 
     Returns:
-        The object; its arrays are writable and share no memory with `data`.
+        The object; its arrays share no memory with `data`, and are writable unless those that were pickled were not.
 
     Raises:
         PayloadError: The bytes are damaged.
