@@ -223,18 +223,23 @@ class IndexFile:
 
     def finish(self) -> None:
         """Add overviews and statistics, and put everything on disk."""
-        size = max(self._dataset.RasterXSize, self._dataset.RasterYSize)
-        levels = [2**power for power in range(1, 32) if size >> power >= SMALLEST_OVERVIEW]
         with self._writing():
-            self._dataset.FlushCache()
+            self._flush()
+            # Opened again, because GDAL 3.4 crashes when the disk gets full of overviews of a file just created.
+            self._dataset = self._gdal.Open(os.fspath(self._path), self._gdal.GA_Update)
+            size = max(self._dataset.RasterXSize, self._dataset.RasterYSize)
+            levels = [2**power for power in range(1, 32) if size >> power >= SMALLEST_OVERVIEW]
             if levels:
                 self._dataset.BuildOverviews("AVERAGE", levels)
             # Without a single valid pixel there are no statistics.
             with contextlib.suppress(RuntimeError):
-                self._band.ComputeStatistics(False)  # noqa: FBT003 - GDAL's own way: not approximate
-            self._dataset.FlushCache()
-            if errors := self.close():
-                raise RuntimeError(errors[0])
+                self._dataset.GetRasterBand(1).ComputeStatistics(False)  # noqa: FBT003 - not approximate
+            self._flush()
+
+    def _flush(self) -> None:
+        self._dataset.FlushCache()
+        if errors := self.close():
+            raise RuntimeError(errors[0])
 
     def close(self) -> list[str]:
         """Let go of the file, finished or not, and return the errors of that, which a destructor cannot raise."""

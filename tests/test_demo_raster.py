@@ -356,7 +356,7 @@ class TestFailure:
             run(scene_path, tmp_path / "out.tif", Wrong)
         assert names(tmp_path) == []
 
-    @pytest.mark.parametrize("room", [20_000, 200_000, 400_000, 520_000])
+    @pytest.mark.parametrize("room", [20_000, 200_000, 400_000, 520_000, 540_000])
     def test_a_full_disk_is_one_sentence_and_leaves_no_file(self, scene_path, tmp_path, room):
         """Wherever the space ends, in tiles or in overviews, the error names the file."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
