@@ -74,6 +74,7 @@ class _CommonSettings(BaseSettings):
     idle_timeout: float = Field(
         600.0,
         gt=0,
+        allow_inf_nan=False,
         validation_alias=_also("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
         description="Seconds without a task after which a worker ends by itself.",
     )
@@ -93,7 +94,10 @@ class Settings(_CommonSettings):
 
     stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
     startup_timeout: float = Field(
-        900.0, gt=0, description="Seconds until the first worker must be ready; a cold start takes one to five minutes."
+        900.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds until the first worker must be ready; a cold start takes one to five minutes.",
     )
     memory_limit: int = Field(
         256 * MIB, ge=1 * MIB, description="Bytes of payloads waiting in main, beyond which submitting waits."
@@ -129,6 +133,9 @@ def load(model: type[AnySettings], **values: Any) -> AnySettings:
     Raises:
         SettingsError: A value cannot be used; one sentence for each, with the variable's name.
     """
+    unknown = sorted(values.keys() - model.model_fields.keys())
+    if unknown:
+        raise SettingsError(f"There is no setting {', '.join(unknown)}; there are {', '.join(model.model_fields)}.")
     try:
         return model(**values)
     except ValidationError as error:
@@ -158,5 +165,5 @@ def _sentence(model: type[BaseSettings], problem: Any) -> str:
     name = next((name for name in names if name in os.environ), names[0])
     if problem["type"] == "missing":
         return f"{name} is not set; the run sets it for its workers, which Batch starts."
-    value = "" if "KEY" in name else f"={os.environ.get(name, problem.get('input'))!r}"
+    value = "" if "KEY" in name else f"={problem['input']!r}"
     return f"{name}{value} cannot be used: {message}."
