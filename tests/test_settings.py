@@ -226,7 +226,7 @@ def test_nothing_is_read_at_import():
     modules = ["executor", "jobmanager", "worker", "run", "live", "stack", "settings", "exchange", "local"]
     code = f"import {', '.join(f'rios_plugin_awsbatch.{name}' for name in modules)}; print('imported')"
     names = {name for model in (Settings, WorkerSettings) for names in variables(model).values() for name in names}
-    nonsense = {name: "poison" for name in names}
+    nonsense = dict.fromkeys(names, "poison")
     ended = run_python(code, **nonsense, AWS_ENDPOINT_URL="poison", AWS_PROFILE="poison", AWS_CONFIG_FILE="/poison")
     assert (ended.stdout, ended.stderr) == ("imported\n", "")
 
