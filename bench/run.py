@@ -1,0 +1,95 @@
+"""Measure what the project must reach, on the embedded AWS with the latency of a real one; ``make bench``.
+
+Sleeping functions let two cores stand for many workers. Exits with 1 if a target is missed.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+
+import memory
+import times
+import wire
+from meter import LATENCY, Meter
+from report import operations_table, table, write_json
+from rich.console import Console
+
+from rios_plugin_awsbatch import AWSBatchJobManager
+from rios_plugin_awsbatch.live import close_all
+from rios_plugin_awsbatch.local import LocalAWS
+
+SCENARIOS = {
+    "requests": wire.requests_per_block,
+    "otherargs": wire.shared_otherargs,
+    "efficiency": times.efficiency,
+    "pick-up": times.pick_up,
+    "start": times.worker_start,
+    "memory": memory.main_memory,
+}
+
+
+class Bench:
+    """What scenarios work with: the meter, job managers, and a place for what they count."""
+
+    def __init__(self, meter):
+        self.meter = meter
+        self.operations = {}
+
+    @contextlib.contextmanager
+    def job_manager(self, threads):
+        """Yield a job manager of the plugin; its run ends with it."""
+        manager = AWSBatchJobManager(threads)
+        try:
+            yield manager
+        finally:
+            manager.finalise()
+            close_all()
+
+    @contextlib.contextmanager
+    def without_workers(self):
+        """Let the embedded AWS meanwhile be one in which no job ever starts."""
+        with metered_aws(workers=0):
+            yield
+
+
+@contextlib.contextmanager
+def metered_aws(workers):
+    """Yield the meter of an embedded AWS that this process, and those it starts, use meanwhile."""
+    with LocalAWS(workers, middleware="meter:MeteringApp") as aws, aws.activated():
+        yield Meter(aws.endpoint)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all, if none is named")
+    parser.add_argument("--json", metavar="FILE", help="write what was measured")
+    parser.add_argument("--no-latency", action="store_true", help="let requests take no time of their own")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.scenarios) - set(SCENARIOS):
+        parser.error(f"no scenario {', '.join(unknown)}")
+    # 2 GB of blocks in flight belong on the server's disk.
+    os.environ.setdefault("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", str(64 * 1024))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    lines = []
+    with metered_aws(workers=8) as meter:
+        latency = {} if arguments.no_latency else LATENCY
+        meter.set_latency(latency)
+        console.print(f"The embedded AWS is up; latency: {latency or 'none'}.")
+        bench = Bench(meter)
+        for name in arguments.scenarios or SCENARIOS:
+            scenario, begun = SCENARIOS[name], time.monotonic()
+            console.print(f"[bold]{name}[/]: {scenario.__doc__}", highlight=False)
+            lines += scenario(bench)
+            console.print(f"  [dim]{time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}[/]", highlight=False)
+    if bench.operations:
+        console.print(operations_table(bench.operations))
+    console.print(table(lines))
+    if arguments.json:
+        write_json(arguments.json, lines, bench.operations)
+    return int(any(line.ok is False for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

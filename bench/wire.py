@@ -1,0 +1,77 @@
+"""What crosses the wire: requests and bytes per block, through the job manager in RIOS 1.4's rounds."""
+
+import os
+import pickle
+import time
+import types
+
+import numpy as np
+from blocks import in_rounds, ndvi, scene_block, use_otherargs
+from report import Line, per_block
+
+THREADS = 4
+WORKERS = THREADS - 1
+BLOCKS = 64
+MB = 1e6
+# What is repeated in every block is far more than this; what is sent once with it is less.
+ONCE = 1.1
+
+
+def requests_per_block(bench):
+    """Count requests of the steady state: after every worker has answered, until the last one has tidied up."""
+    yield from _requests("quick", 256, 0.0, bench, limit=5)
+    yield from _requests("0.5 s each", 256, 0.5, bench, limit=5)
+    yield from _requests("too large to ride inline", 1024, 0.0, bench, limit=7)
+
+
+def _requests(case, size, seconds, bench, limit):
+    otherargs = types.SimpleNamespace(seconds=seconds)
+    begun = time.time()
+    with bench.job_manager(THREADS) as manager:
+        _warm(manager, lambda: scene_block(0, size, otherargs))
+        steady = time.time()
+        jobs = (scene_block(number, size, otherargs) for number in range(BLOCKS))
+        outputs = list(in_rounds(manager, ndvi, jobs, THREADS))
+        bench.meter.settle()
+        over = time.time()
+    by_workers = sum(output.worker != os.getpid() for output in outputs)
+    requests = bench.meter.requests(steady, over)
+    bench.operations[f"{size} x {size}, {case}"] = per_block(requests, by_workers)
+    before, after = bench.meter.requests(begun, steady), bench.meter.requests(over)
+    yield Line(
+        f"requests per block that a worker computes, {size} x {size} x 4 uint16, {case}",
+        len(requests) / by_workers,
+        limit=limit,
+        note=f"{by_workers} blocks; not counted: {len(before)} of set-up and warm-up, {len(after)} of teardown",
+    )
+
+
+def _warm(manager, make_job):
+    """Have blocks computed until every worker has answered."""
+    seen = set()
+    while len(seen) <= WORKERS:
+        seen |= {output.worker for output in in_rounds(manager, ndvi, [make_job() for _ in range(THREADS)], THREADS)}
+
+
+def shared_otherargs(bench):
+    """Count all bytes of a job whose otherargs are far larger than its blocks."""
+    array = types.SimpleNamespace(table=np.random.default_rng(1).random(20_000_000 // 8))
+    plain = {"numbers": [n * 1.1 for n in range(1_000_000)], "names": [f"n{n}" for n in range(200_000)],
+             "bytes": os.urandom(9_000_000)}  # fmt: skip
+    yield from _otherargs("an array", array, bench)
+    yield from _otherargs("plain Python", plain, bench)
+
+
+def _otherargs(case, otherargs, bench):
+    size = len(pickle.dumps(otherargs, protocol=5))
+    begun = time.time()
+    with bench.job_manager(THREADS) as manager:
+        jobs = (scene_block(number, 16, otherargs) for number in range(32))
+        outputs = list(in_rounds(manager, use_otherargs, jobs, THREADS))
+    workers = len({output.worker for output in outputs} - {os.getpid()})
+    requests = bench.meter.requests(begun)
+    up, down = (sum(getattr(request, way) or 0 for request in requests) for way in ("received", "sent"))
+    what = f"otherargs of {size / MB:.0f} MB ({case}) over 32 blocks:"
+    yield Line(f"{what} bytes up, in otherargs", up / size, limit=ONCE, note="stored once")
+    down_each = down / size / workers
+    yield Line(f"{what} bytes down per worker, in otherargs", down_each, limit=ONCE, note=f"{workers} workers")
