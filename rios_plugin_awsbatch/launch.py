@@ -13,7 +13,7 @@ from .stack import StackOutputs
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-__all__ = ["JobState", "WorkerJob", "submit_workers"]
+__all__ = ["JobState", "WorkerJob", "advice_for", "container_overrides", "submit_workers"]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
@@ -85,9 +85,7 @@ class WorkerJob:
         self._batch.terminate_job(jobId=self.job_id, reason=reason)
 
 
-def submit_workers(
-    batch: "BatchClient", stack: StackOutputs, name: str, count: int, environment: Mapping[str, str]
-) -> list[WorkerJob]:
+def submit_workers(batch: "BatchClient", stack: StackOutputs, name: str, count: int, overrides: Any) -> list[WorkerJob]:
     """Start `count` workers.
 
     Args:
@@ -95,7 +93,7 @@ def submit_workers(
         stack: Names the job queue and the job definition.
         name: The job's name.
         count: How many workers.
-        environment: What the workers' settings are made from.
+        overrides: The containers', from `container_overrides`.
 
     Returns:
         The jobs: one, unless there are more workers than an array may have.
@@ -114,7 +112,7 @@ def submit_workers(
                 jobName=name,
                 jobQueue=stack.job_queue,
                 jobDefinition=stack.job_definition,
-                containerOverrides={"environment": [{"name": k, "value": v} for k, v in environment.items()]},
+                containerOverrides=overrides,
                 **array,
             )
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -125,6 +123,22 @@ def submit_workers(
         jobs.append(WorkerJob(batch, response["jobId"], size))
         count -= size
     return jobs
+
+
+def container_overrides(environment: Mapping[str, str], vcpus: float | None, memory: int | None) -> Any:
+    """Return what workers have that their job definition does not say.
+
+    Args:
+        environment: What their settings are made from.
+        vcpus: Their vCPUs, if not the job definition's.
+        memory: Their memory in MiB, if not the job definition's.
+    """
+    wanted = {"VCPU": None if vcpus is None else f"{vcpus:g}", "MEMORY": None if memory is None else str(memory)}
+    requirements = [{"type": kind, "value": value} for kind, value in wanted.items() if value is not None]
+    return {
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        **({"resourceRequirements": requirements} if requirements else {}),
+    }
 
 
 def advice_for(reason: str) -> str:

@@ -20,6 +20,7 @@ from .errors import AWSBatchException, WorkersError
 from .exchange import Clients, Exchange
 from .failures import exception_from
 from .inbox import Inbox
+from .launch import container_overrides
 from .messages import Failure, Message, Payload, Result, RunKey, Stop, Task, WorkerNotice
 from .outbox import Budget, Outbox, Parcel
 from .resources import RECORD_SECONDS, RunRecord, new_run_id, run_resources, sweep, teardown
@@ -103,7 +104,7 @@ class Run:
                 self._clients.batch,
                 self._stack,
                 self.run_id,
-                self._worker_environment(secret),
+                container_overrides(self._worker_environment(secret), self._settings.vcpus, self._settings.memory),
                 wanted=self._workers,
                 replacements=self._settings.max_attempts,
                 startup_timeout=self._settings.startup_timeout,
@@ -192,12 +193,12 @@ class Run:
 
     def submit(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Payload,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
         *,
         name: str | None = None,
-        shared: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
+        shared: tuple[tuple[Any, ...], dict[str, Any]] | Payload | None = None,
     ) -> "Future[Any]":
         """Have ``function(*shared args, *args, **shared kwargs, **kwargs)`` called by a worker.
 
@@ -205,11 +206,12 @@ class Run:
         `memory_limit` bytes are waiting to be sent.
 
         Args:
-            function: The callable.
+            function: The callable, or what `share` returned for it.
             args: Positional arguments.
             kwargs: Keyword arguments.
             name: What users call the task.
-            shared: Arguments that many tasks have in common; stored once, kept by the workers.
+            shared: Arguments that many tasks have in common, positional and by keyword, or what `share` returned for
+                them; stored once, kept by the workers.
 
         Returns:
             The future of its result.
@@ -219,14 +221,13 @@ class Run:
             AWSBatchException: The run is over, or shared arguments cannot be stored.
         """
         self.refuse_unless_open()
-        called = payload.describe(function)
-        name = (name or called)[:NAME_CHARACTERS]
+        name = (name or payload.describe(function))[:NAME_CHARACTERS]
+        function_payload = function if isinstance(function, Payload) else self.share(function, "Function")
+        if shared is None or isinstance(shared, Payload):
+            shared_payload = shared
+        else:
+            shared_payload = self.share(shared, f"The shared arguments of {name}")
         compression = self._settings.compression
-        function_payload = self._share(payload.dumps(function, f"Function {called}", compression=compression))
-        shared_payload = None
-        if shared is not None:
-            what = f"The shared arguments of {name}"
-            shared_payload = self._share(payload.dumps(shared, what, compression=compression))
         arguments = payload.dumps((args, kwargs or {}), f"An argument of {name}", compression=compression)
 
         future: Future[Any] = Future()
@@ -272,15 +273,27 @@ class Run:
         if self._closing:
             raise AWSBatchException(f"Run {self.run_id} is closed; it takes no more tasks.")
 
-    def _share(self, data: bytes) -> Payload:
-        """Return `data` as a payload that many tasks may refer to."""
+    def share(self, value: Any, what: str) -> Payload:
+        """Pickle `value` as it is now, for any number of tasks; large ones are stored once per run.
+
+        Args:
+            value: A function, or a pair of positional and keyword arguments.
+            what: What it is, for errors.
+
+        Raises:
+            PicklingError: It cannot be pickled.
+            AWSBatchException: It cannot be stored.
+        """
+        if callable(value):
+            what = f"{what} {payload.describe(value)}"
+        data = payload.dumps(value, what, compression=self._settings.compression)
         mac = self._exchange.key.mac(data)
         with self._sharing:  # who comes second waits until the object is there
             if mac not in self._shared:
                 try:
                     self._shared[mac] = self._exchange.pack(data, f"shared/{mac}", INLINE_FUNCTION)
                 except Exception as error:
-                    raise _about_sending("A function or shared argument", error) from error
+                    raise _about_sending(what, error) from error
                 self._bytes_sent += len(data)
             return self._shared[mac]
 

@@ -93,6 +93,10 @@ class Settings(_CommonSettings):
     """
 
     stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
+    job_queue: str | None = Field(None, description="Batch job queue; the stack's, if not given.")
+    job_definition: str | None = Field(None, description="Job definition of workers; the stack's, if not given.")
+    vcpus: float | None = Field(None, gt=0, description="vCPUs of a worker; the job definition's, if not given.")
+    memory: int | None = Field(None, ge=4, description="MiB of memory of a worker; as above.")
     startup_timeout: float = Field(
         900.0,
         gt=0,

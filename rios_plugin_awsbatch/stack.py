@@ -77,7 +77,12 @@ def typed_outputs(outputs: Mapping[str, str], settings: Settings) -> StackOutput
     Raises:
         StackError: An output is missing or no number.
     """
-    given = {**outputs, **({"BatchBucket": settings.bucket} if settings.bucket else {})}
+    overrides = {
+        "BatchBucket": settings.bucket,
+        "BatchProcessingJobQueueName": settings.job_queue,
+        "BatchProcessingJobDefinitionName": settings.job_definition,
+    }
+    given = {**outputs, **{name: value for name, value in overrides.items() if value}}
     missing = [name for name in _NEEDED.values() if not given.get(name)]
     if missing:
         raise StackError(

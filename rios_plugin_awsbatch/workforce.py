@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .errors import WorkersError
 from .launch import JobState, WorkerJob, advice_for, submit_workers
@@ -28,7 +28,7 @@ class Workforce:
         batch: The Batch client.
         stack: Names the job queue and the job definition.
         run_id: The run's id, which names the jobs.
-        environment: What the workers' settings are made from.
+        overrides: The workers' container overrides.
         wanted: How many workers.
         replacements: How often workers that failed are replaced by new jobs, on top of Batch's own retries.
         startup_timeout: Seconds until the first worker must be ready.
@@ -40,7 +40,7 @@ class Workforce:
         batch: "BatchClient",
         stack: StackOutputs,
         run_id: str,
-        environment: Mapping[str, str],
+        overrides: Any,
         *,
         wanted: int,
         replacements: int,
@@ -50,7 +50,7 @@ class Workforce:
         self._batch = batch
         self._stack = stack
         self._run_id = run_id
-        self._environment = environment
+        self._overrides = overrides
         self._wanted = wanted
         self._replacements = replacements
         self._startup_timeout = startup_timeout
@@ -155,7 +155,7 @@ class Workforce:
                 self._changed.wait(left)
 
     def _launch(self, count: int) -> None:
-        self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._environment)
+        self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides)
         self._launched_at = time.monotonic()
         self._ready_since_launch = False
         log.info("run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue)
