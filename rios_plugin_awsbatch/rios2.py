@@ -134,6 +134,7 @@ class _Feed:
         self._left = len(given["blockList"])
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(TASKS_PER_WORKER * self._workers)
+        self._futures: set[Future[Any]] = set()
         self._done: queue.SimpleQueue[tuple[list[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._typical: float | None = None  # seconds for a block
         self._block_bytes = 0
@@ -159,6 +160,8 @@ class _Feed:
     def stop(self) -> list[Any]:
         """Stop, and return the timers and otherArgs of all tasks."""
         self._stopped = True
+        for future in list(self._futures):  # some, where an error has ended it
+            future.cancel()
         self._done.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
@@ -178,6 +181,7 @@ class _Feed:
                 read = [block for block, _ in task]
                 name = _name(read, self._controls)
                 future = self._run.submit(self._function, (task,), name=name, shared=self._shared)
+                self._futures.add(future)
                 future.add_done_callback(functools.partial(self._put, read))
         except Exception as error:  # noqa: BLE001 - RIOS reports it
             self._fail(error, "read")
@@ -233,6 +237,7 @@ class _Feed:
     # --- collector thread
 
     def _put(self, blocks: list[Any], future: "Future[Any]") -> None:
+        self._futures.discard(future)
         self._done.put((blocks, future))
 
     def _collect(self) -> None:
