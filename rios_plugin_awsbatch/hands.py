@@ -48,6 +48,7 @@ class Hands:
         self._begun: float | None = None  # when the task in hand was begun
         self._typical: float | None = None  # seconds that recent tasks took
         self._fetching = 0.05  # seconds that a fetch takes
+        self.busy_until = 0.0  # when the last task was finished
         self.stopping = False
 
     def take(self, held: Held) -> None:
@@ -93,6 +94,7 @@ class Hands:
         with self._changed:
             seconds = time.monotonic() - (self._begun or time.monotonic())
             self._begun = None
+            self.busy_until = time.monotonic()
             self._typical = seconds if self._typical is None else 0.7 * self._typical + 0.3 * seconds
             self._changed.notify_all()
             return seconds

@@ -15,6 +15,7 @@ from .payload import Compression
 __all__ = ["ComputeProcess"]
 
 _CODE = "from rios_plugin_awsbatch.compute import main; main()"
+_LOOK_SECONDS = 1.0
 
 
 class ComputeProcess:
@@ -62,10 +63,17 @@ class ComputeProcess:
         shared = task.shared.mac if task.shared else None
         try:
             self._connection.send(Call(task.name, task.function.mac, shared, new, arguments, compression))
+            self._wait_for_reply()
             reply: bytes | Raised = self._connection.recv()
         except OSError as error:
             raise EOFError from error
         return reply
+
+    def _wait_for_reply(self) -> None:
+        # A process that the function has started may hold the other end open after the compute process has died.
+        while not self._connection.poll(_LOOK_SECONDS):
+            if self._process.poll() is not None and not self._connection.poll(0):
+                raise EOFError
 
     def replace(self) -> str:
         """Start another process in the place of one that died, and say how it died."""

@@ -46,6 +46,7 @@ __all__ = ["Worker", "main"]
 log = logging.getLogger(__name__)
 
 INLINE_EXCEPTION = 128 * 1024
+FETCHER_SECONDS = 1.0
 OUTAGE_SECONDS = 300.0  # AWS may be out of reach for so long before a worker gives up
 REMEDY = "Give the job definition more memory, or make the blocks smaller; see the worker's log for a crash."
 
@@ -72,6 +73,7 @@ class Worker:
         self._hands = Hands()
         self._ready: queue.SimpleQueue[Held | BaseException] = queue.SimpleQueue()
         self._storer = Storer(exchange, self._hands, name, self._requests, self._refusal)
+        self._fetcher = threading.Thread(target=self._fetch_loop, name="fetcher", daemon=True)
 
     def run(self, compute: ComputeProcess) -> str:
         """Work until told to stop.
@@ -86,7 +88,7 @@ class Worker:
         reason = "an error"
         try:
             storer.start()
-            threading.Thread(target=self._fetch_loop, name="fetcher", daemon=True).start()
+            self._fetcher.start()
             threading.Thread(target=self._heartbeat_loop, name="heartbeat", daemon=True).start()
             while True:
                 self._compute_next(compute)
@@ -154,7 +156,7 @@ class Worker:
             seen = seen or found
             if found or self._hands.held():
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since >= self._settings.idle_timeout:
+            elif time.monotonic() - max(idle_since, self._hands.busy_until) >= self._settings.idle_timeout:
                 self._ready.put(_Stopped(f"no task for {self._settings.idle_timeout:g} seconds"))
                 return
 
@@ -167,7 +169,9 @@ class Worker:
         )
         for position, message in enumerate(received):
             content = self._decoded(message)
-            if isinstance(content, Task):
+            if isinstance(content, Task) and self._hands.stopping:
+                self._return([Held(content, message.receipt, message.attempts)])
+            elif isinstance(content, Task):
                 self._prepare(Held(content, message.receipt, message.attempts))
             elif isinstance(content, Stop):
                 self._exchange.tasks.delete([message.receipt])
@@ -247,6 +251,8 @@ class Worker:
         unfinished = self._hands.held()
         with _logged("hand back tasks"):
             self._return(unfinished)
+            if unfinished and self._fetcher.is_alive():  # its request may wait at the queue, and get one of them
+                self._fetcher.join(timeout=FETCHER_SECONDS)
         log.info("run=%s worker=%s ends: %s; tasks handed back: %d", self._run, self._name, reason, len(unfinished))
         with _logged("say goodbye"):
             self.announce("gone", reason)
