@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from ._version import __version__
 from .errors import AWSBatchException
@@ -101,6 +102,23 @@ def clean(older_than: float) -> None:
     swept = sweep(clients, bucket, stale_seconds=older_than * 60)
     where = f"stack {settings.stack} in {settings.region}"
     Console().print(f"Swept {len(swept)} runs of {where}{': ' + ', '.join(swept) if swept else '.'}", highlight=False)
+
+
+@commands.command()
+@click.option("--worker", is_flag=True, help="Start a worker as well, and compare its versions with those here.")
+def doctor(*, worker: bool) -> None:
+    """Say what is installed, registered, set and reachable, and what to do about what is not."""
+    from .doctor import examine  # noqa: PLC0415 - as the module's docstring says
+
+    console = Console(soft_wrap=True, highlight=False)
+    signs = {"good": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
+    bad = 0
+    for finding in examine(ask_worker=worker):
+        bad += finding.verdict == "bad"
+        console.print(f"{signs[finding.verdict]} [bold]{escape(finding.what)}[/]: {escape(finding.detail)}")
+        if finding.remedy:
+            console.print(f"     -> {escape(finding.remedy)}")
+    sys.exit(min(bad, 1))
 
 
 def main() -> None:

@@ -1,0 +1,212 @@
+"""What is here, what is reachable, and what to do about what is not: the command ``rios-awsbatch doctor``."""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Literal, TypeAlias
+
+import boto3
+import botocore.exceptions
+
+from .awserrors import sentence_for
+from .compute import versions
+from .errors import AWSBatchException, StackError
+from .exchange import Clients
+from .settings import Settings, load, variables
+from .stack import StackOutputs, read_outputs, typed_outputs
+
+__all__ = ["Finding", "examine"]
+
+Verdict: TypeAlias = Literal["good", "note", "bad"]
+
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+_ECR = re.compile(r"^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com[a-z.]*/([^:@]+)(?::([^@]+))?$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's.
+
+    Attributes:
+        verdict: ``good``, ``note`` (nothing is wrong, but one should know), or ``bad``.
+        what: What was looked at.
+        detail: What was found.
+        remedy: What to do; empty where nothing is wrong.
+    """
+
+    verdict: Verdict
+    what: str
+    detail: str
+    remedy: str = ""
+
+
+def examine(*, ask_worker: bool = False) -> Iterator[Finding]:
+    """Look at everything, the nearest first.
+
+    Args:
+        ask_worker: Whether to start a worker and compare its versions; that takes minutes on AWS, and costs a little.
+
+    Yields:
+        Findings; what depends on something bad is left out.
+    """
+    yield from _installed()
+    yield from _registered()
+    try:
+        settings = load(Settings)
+    except AWSBatchException as error:
+        yield Finding("bad", "Settings", str(error), "Correct or unset the variable.")
+        return
+    yield from _in_force(settings)
+    stack = yield from _reachable(settings)
+    if stack is not None and ask_worker:
+        yield _worker(settings)
+
+
+def _installed() -> Iterator[Finding]:
+    yield Finding("good", "Python", platform.python_version())
+    for package in ("rios-plugin-awsbatch", "boto3", "cloudpickle", "numpy"):
+        yield Finding("good", package, importlib.metadata.version(package))
+    for name, attribute, remedy in (
+        (
+            "rios",
+            "RIOS_VERSION",
+            "Install RIOS (conda-forge, or the release from its GitHub page), if you want to use it.",
+        ),
+        ("osgeo.gdal", "__version__", 'Install GDAL: pip install "gdal==$(gdal-config --version)".'),
+    ):
+        try:
+            yield Finding("good", name, str(getattr(importlib.import_module(name), attribute)))
+        except ImportError as error:  # noqa: PERF203 - each may be missing
+            yield Finding("note", name, f"cannot be imported ({error})", remedy)
+
+
+def _registered() -> Iterator[Finding]:
+    """Ask RIOS itself whom it would take."""
+    hook = any(getattr(finder, "__qualname__", "") == "RiosFinder" for finder in sys.meta_path)
+    how = "through the import hook" if hook else "by an import of rios_plugin_awsbatch"
+    for module, base, attribute, kind in (
+        ("rios.parallel.jobmanager", "JobManager", "jobMgrType", "AWSBatch"),
+        ("rios.computemanager", "ComputeWorkerManager", "computeWorkerKind", "CW_AWSBATCH"),
+    ):
+        try:
+            classes = getattr(importlib.import_module(module), base).__subclasses__()
+        except ImportError:
+            continue  # another generation of RIOS, or none
+        known = [one for one in classes if getattr(one, attribute, None) == kind]
+        if known and known[-1].__module__.startswith("rios_plugin_awsbatch."):
+            yield Finding("good", f"{kind} in RIOS", f"{known[-1].__qualname__} of this package, {how}")
+        else:
+            found = f"{known[-1].__module__}.{known[-1].__qualname__}" if known else "nobody"
+            off = os.environ.get("RIOS_AWSBATCH_AUTOLOAD") == "0"
+            remedy = (
+                "Unset RIOS_AWSBATCH_AUTOLOAD." if off else "Install the package anew, or import rios_plugin_awsbatch."
+            )
+            yield Finding("bad", f"{kind} in RIOS", f"RIOS would take {found}", remedy)
+
+
+def _in_force(settings: Settings) -> Iterator[Finding]:
+    for field, names in variables(Settings).items():
+        value = getattr(settings, field)
+        source = next((name for name in names if os.environ.get(name)), None)
+        if value is not None:
+            yield Finding("good", names[0], f"{value} ({f'from {source}' if source else 'default'})")
+
+
+def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | None]:
+    try:
+        session = boto3.Session(region_name=settings.region)
+        who = session.client("sts").get_caller_identity()["Arn"]
+        yield Finding("good", "AWS credentials", who)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        yield Finding("bad", "AWS credentials", sentence_for(error), "Run `aws configure`, or set AWS_PROFILE.")
+        return None
+    what = f"Stack {settings.stack} in {settings.region}"
+    try:
+        stack = typed_outputs(read_outputs(settings), settings)
+    except StackError as error:
+        yield Finding("bad", what, str(error), "Create the stack, or set RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION.")
+        return None
+    yield Finding("good", what, f"at most {stack.max_jobs} workers at once")
+    clients = Clients(settings.region)
+    for check in (_bucket, _queues, _job_queue, _image):
+        yield _explained(check, clients, settings, stack)
+    return stack
+
+
+Check: TypeAlias = Callable[[Clients, Settings, StackOutputs], Finding]
+
+
+def _explained(check: Check, clients: Clients, settings: Settings, stack: StackOutputs) -> Finding:
+    """Make a check; what AWS refuses is a finding as well."""
+    try:
+        return check(clients, settings, stack)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        what = (check.__doc__ or "").rstrip(".")
+        return Finding(
+            "bad", what, sentence_for(error), "Ask for the permission, or see whether the stack is complete."
+        )
+
+
+def _bucket(clients: Clients, _settings: Settings, stack: StackOutputs) -> Finding:
+    """Bucket."""
+    clients.s3.head_bucket(Bucket=stack.bucket)
+    return Finding("good", "Bucket", stack.bucket)
+
+
+def _queues(clients: Clients, settings: Settings, stack: StackOutputs) -> Finding:
+    """Queues."""
+    if settings.in_queue and settings.out_queue:
+        for url in (settings.in_queue, settings.out_queue):
+            clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return Finding("good", "Queues", f"given: {settings.in_queue}, {settings.out_queue}")
+    runs = clients.sqs.list_queues(QueueNamePrefix=f"{stack.stack[:40]}-run-").get("QueueUrls", [])
+    return Finding("good", "Queues", f"each run makes its own; there are {len(runs)} now")
+
+
+def _job_queue(clients: Clients, _settings: Settings, stack: StackOutputs) -> Finding:
+    """Job queue."""
+    queues = clients.batch.describe_job_queues(jobQueues=[stack.job_queue])["jobQueues"]
+    if not queues:
+        return Finding("bad", "Job queue", f"There is no {stack.job_queue}", "Modify or create the stack anew.")
+    state: Any = queues[0]
+    detail = f"{stack.job_queue}: {state['state']}, {state['status']}"
+    if (state["state"], state["status"]) == ("ENABLED", "VALID"):
+        return Finding("good", "Job queue", detail)
+    return Finding("bad", "Job queue", f"{detail} {state.get('statusReason', '')}", "Enable it in the Batch console.")
+
+
+def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Finding:
+    """Worker image."""
+    known = clients.batch.describe_job_definitions(jobDefinitionName=stack.job_definition, status="ACTIVE")
+    definitions: Any = known["jobDefinitions"]
+    if not definitions:
+        return Finding("bad", "Worker image", f"No job definition {stack.job_definition}", "Modify the stack.")
+    image = max(definitions, key=lambda one: one["revision"])["containerProperties"]["image"]
+    place = _ECR.match(image)
+    if place is None:
+        return Finding("note", "Worker image", f"{image}, which is in no repository of ECR: not looked up")
+    region, repository, tag = place.groups()
+    ecr = boto3.Session(region_name=region).client("ecr")
+    try:
+        ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag or "latest"}])
+    except botocore.exceptions.ClientError as error:
+        if "NotFound" not in str(error):
+            raise
+        return Finding("bad", "Worker image", f"{image} is not there", "Build the image and push it.")
+    return Finding("good", "Worker image", image)
+
+
+def _worker(settings: Settings) -> Finding:
+    from .executor import BatchExecutor  # noqa: PLC0415 - starts what it is for only when asked to
+
+    try:
+        with BatchExecutor(1, settings) as executor:
+            theirs = executor.submit(versions).result()
+    except AWSBatchException as error:
+        return Finding("bad", "Worker", str(error), "Look into the log stream of the job as well.")
+    return Finding("good", "Worker", f"answers, with {theirs}; here is {versions()}")
