@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from . import quicklook, raster
 from .errors import AWSBatchException
@@ -254,15 +255,18 @@ def _draw(index: Index, file: raster.IndexFile, path: Path, name: Path) -> None:
 
 def print_report(report: DemoReport, console: Console) -> None:
     """Print a short table of what was done, and where the files are."""
+    rows = {
+        "Index": report.index,
+        "Blocks": f"{report.blocks:,}, of which {report.tasks:,} in workers",
+        "Workers": f"{report.workers:,}",
+        "Bytes sent to workers": f"{report.bytes_sent:,}",
+        "Bytes received": f"{report.bytes_received:,}",
+        "AWS requests per block": f"{report.requests / report.tasks:.1f}" if report.tasks else "none",
+        "Seconds": f"{report.seconds:.1f}",
+        "Compared with a serial run": "all pixels equal",
+        "Written": f"{report.output}\n{report.quicklook}",
+    }
     table = Table(show_header=False)
-    per_block = f"{report.requests / report.tasks:.1f}" if report.tasks else "none"
-    table.add_row("Index", report.index)
-    table.add_row("Blocks", f"{report.blocks:,}, of which {report.tasks:,} in workers")
-    table.add_row("Workers", f"{report.workers:,}")
-    table.add_row("Bytes sent to workers", f"{report.bytes_sent:,}")
-    table.add_row("Bytes received", f"{report.bytes_received:,}")
-    table.add_row("AWS requests per block", per_block)
-    table.add_row("Seconds", f"{report.seconds:.1f}")
-    table.add_row("Compared with a serial run", "all pixels equal")
-    table.add_row("Written", f"{report.output}\n{report.quicklook}")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))  # as it is: a file's name may look like rich's markup
     console.print(table)

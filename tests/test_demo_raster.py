@@ -251,6 +251,12 @@ class TestResult:
         assert (picture.RasterXSize, picture.RasterCount) == (2 * 349, 4)
         assert picture.RasterYSize > 2 * 352
 
+    def test_quicklook_of_a_large_scene_comes_from_an_overview(self, tmp_path):
+        """A large scene is drawn at most 1024 pixels wide."""
+        make(tmp_path / "in.tif", np.tile(np.arange(250, dtype=np.uint8), (1, 500, 12))).FlushCache()
+        run(tmp_path / "in.tif", tmp_path / "out.tif", block=1000)
+        assert gdal.Open(str(tmp_path / "out.png")).RasterXSize == quicklook.LARGEST
+
 
 class TestBands:
     """Which bands the index is made of."""
@@ -320,11 +326,19 @@ class TestRounds:
 
     def test_report_is_a_short_table(self, scene_path, tmp_path):
         """The table names blocks, workers, bytes, requests per block, seconds, index and files."""
-        report, _ = run(scene_path, tmp_path / "out.tif")
+        report, _ = run(scene_path, tmp_path / "out[1].tif")
         console = Console(file=io.StringIO(), width=200)
         demo.print_report(report, console)
         text = console.file.getvalue()
-        for words in ("NDVI of Band 3", "36, of which 27 in workers", "1,000", "500", "4.0", "out.tif", "out.png"):
+        for words in (
+            "NDVI of Band 3",
+            "36, of which 27 in workers",
+            "1,000",
+            "500",
+            "4.0",
+            "out[1].tif",
+            "out[1].png",
+        ):
             assert words in text
 
 
