@@ -5,15 +5,17 @@ for minutes, crash, be killed for its memory. Calls and replies travel over a so
 """
 
 import collections
+import copy
 import ctypes
 import dataclasses
+import os
 import pickle
 import platform
 import signal
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Generic, Literal, TypeVar
 
@@ -98,21 +100,33 @@ def versions() -> str:
     )
 
 
-def call_chunk(function: Callable[..., Any], chunk: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Call `function` with each tuple of arguments in `chunk`; one task for many calls."""
-    return [function(*arguments) for arguments in chunk]
+def call_chunk(
+    function: Callable[..., Any], common: tuple[Any, ...], keywords: dict[str, Any], chunk: Sequence[tuple[Any, ...]]
+) -> list[Any]:
+    """Call `function` with each tuple of arguments in `chunk`; one task for many calls.
+
+    Each call has its own copy of `common` and `keywords`, which all calls have in common.
+    """
+    results = []
+    for left, arguments in zip(reversed(range(len(chunk))), chunk, strict=True):
+        own, own_keywords = copy.deepcopy((common, keywords)) if left else (common, keywords)
+        results.append(function(*own, *arguments, **own_keywords))
+    return results
 
 
 def serve(connection: "Connection[Any, Any]") -> None:
     """Answer calls until the worker closes its end."""
     functions: Recent[Callable[..., Any]] = Recent(FUNCTIONS_KEPT)
     shared: Recent[bytes] = Recent(SHARED_KEPT)
+    myself = os.getpid()
     while True:
         try:
             call: Call = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
         reply = _answer(call, functions, shared)
+        if os.getpid() != myself:  # a child that the function forked; a second reply would be the next task's result
+            os._exit(0)
         connection.send(reply)
 
 
@@ -142,18 +156,22 @@ def _lazily(pickled: bytes) -> Callable[..., Any]:
 
 
 def _raised(error: BaseException, name: str) -> Raised:
+    if isinstance(error, ModuleNotFoundError):
+        error.msg = (
+            f"{error} (while a worker prepared or computed {name}; if the module is yours, define the function in the "
+            "script itself, or install the module in the workers' image)"
+        )
+        error.args = (error.msg,)
     try:
         exception: bytes | None = payload.dumps(error, "The exception")
         payload.loads(exception or b"")  # some exceptions pickle well and cannot be unpickled
     except Exception:  # noqa: BLE001 - then its text travels alone
         exception = None
     kind = type(error)
-    text = str(error)
-    if isinstance(error, ModuleNotFoundError):
-        text += (
-            f" (while a worker prepared or computed {name}; if the module is yours, define the function in the script "
-            "itself, or install the module in the workers' image)"
-        )
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is the user's code
+        text = "(its message cannot be had)"
     lines = traceback.format_exception(error.with_traceback(_users_part(error.__traceback__)))
     return Raised(
         reason="refused" if isinstance(error, PicklingError) else "raised",

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from .compute import call_chunk
@@ -56,7 +57,8 @@ class BatchExecutor(Executor):
             StackError: The stack cannot be used.
             RuntimeError: The executor is shut down.
         """
-        return self._submit(fn, args, kwargs, None)
+        function, shared = _split(fn)
+        return self._submit(function, args, kwargs, describe(fn), shared)
 
     def map(
         self,
@@ -83,10 +85,14 @@ class BatchExecutor(Executor):
         deadline = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables, strict=False)
         chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
-        run_chunk = functools.partial(call_chunk, fn)
+        function, shared = _split(fn)
         what = describe(fn)
+        if shared is None:
+            run_chunk = functools.partial(call_chunk, function, (), {})
+        else:
+            run_chunk, shared = functools.partial(call_chunk, function), (shared, {})
         submissions = (
-            self._submit(run_chunk, (chunk,), {}, f"{what}[{number * chunksize}]")
+            self._submit(run_chunk, (chunk,), {}, f"{what}[{number * chunksize}]", shared)
             for number, chunk in enumerate(chunks)
         )
         ahead = collections.deque(itertools.islice(submissions, buffersize))
@@ -108,13 +114,24 @@ class BatchExecutor(Executor):
         else:
             threading.Thread(target=_release_after, args=(futures, held), name="shutdown").start()
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shut down; after an exception (Ctrl-C and SIGTERM included), cancel what nobody waits for any more."""
+        self.shutdown(cancel_futures=kind is not None)
+
     def statistics(self) -> Statistics:
         """Return what the run has done so far, for all that use it."""
         with self._lock:
             return self._lease.run.statistics() if self._lease else Statistics()
 
     def _submit(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str,
+        shared: tuple[tuple[Any, ...], dict[str, Any]] | None,
     ) -> "Future[Any]":
         with self._lock:
             if self._shut_down:
@@ -123,8 +140,7 @@ class BatchExecutor(Executor):
                 self._renew()
             assert self._lease is not None
             run = self._lease.run
-        function, shared = _split(fn)
-        future = run.submit(function, args, kwargs, name=name or describe(fn), shared=shared)
+        future = run.submit(function, args, kwargs, name=name, shared=shared)
         with self._lock:
             self._futures.add(future)
         future.add_done_callback(self._futures.discard)
@@ -138,7 +154,7 @@ class BatchExecutor(Executor):
 
 def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]] | None]:
     """Take a partial apart: its function, and what it holds."""
-    if type(fn) is functools.partial and fn.func is not call_chunk:
+    if type(fn) is functools.partial:
         return fn.func, (fn.args, fn.keywords)
     return fn, None
 

@@ -25,7 +25,7 @@ def exception_from(failure: Failure, exchange: Exchange, batch_reasons: str) -> 
         batch = f" Batch says: {batch_reasons}." if batch_reasons else ""
         return TaskLostError(f"{failure.text}{batch} [{place}]")
     if failure.reason == "refused":
-        kind: type[AWSBatchException] = getattr(errors, failure.error, AWSBatchException)
+        kind: type[AWSBatchException] = getattr(errors, failure.error.rpartition(".")[2], AWSBatchException)
         return kind(f"{failure.text} [{place}]")
     error = _unpickled(failure, exchange) or RemoteError(f"{failure.error}: {failure.text}")
     error.__cause__ = WorkerTraceback(f"{failure.traceback.rstrip()}\n[{place}]")
