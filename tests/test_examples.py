@@ -38,7 +38,7 @@ def test_example_computes_the_ndvi_of_the_scene(example: str, tmp_path: Path):
     program = Path(sys.executable).parent / "rios-awsbatch"
     subprocess.run(
         [
-            scripts / "rios-awsbatch",
+            program,
             "local",
             "--workers",
             "2",
