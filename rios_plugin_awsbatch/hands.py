@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from typing import Literal
 
 from .messages import Failure, Task
 
@@ -47,7 +48,7 @@ class Hands:
         self._waiting = 0  # tasks fetched and not begun
         self._begun: float | None = None  # when the task in hand was begun
         self._typical: float | None = None  # seconds that recent tasks took
-        self._fetching = 0.05  # seconds that a fetch takes
+        self._receiving = self._preparing = 0.03  # seconds that it takes to receive a task, and to prepare it
         self.busy_until = 0.0  # when the last task was finished
         self.stopping = False
 
@@ -78,9 +79,15 @@ class Hands:
         with self._changed:
             self._waiting += 1
 
-    def fetched(self, seconds: float) -> None:
-        """Note how long a fetch took."""
-        self._fetching = 0.7 * self._fetching + 0.3 * seconds
+    def returned(self, number: int) -> None:
+        """Note that tasks which waited for their turn wait no more: others may have them."""
+        with self._changed:
+            self._waiting -= number
+
+    def fetched(self, receiving: float, preparing: float) -> None:
+        """Note how long a fetch took: the receiving, which may have waited for a task to come, and the rest."""
+        self._receiving = min(self._receiving, receiving)  # the quickest did not wait
+        self._preparing = 0.7 * self._preparing + 0.3 * preparing
 
     def begin(self) -> None:
         """Note that the next task is being computed."""
@@ -105,23 +112,30 @@ class Hands:
             return 1
         return min(max(int(BATCH_SECONDS / max(self._typical, _SHORTEST_SECONDS)), 1), BATCH_TASKS)
 
-    def wait_until_due(self) -> bool:
-        """Wait until it is time to fetch; say False when it is time to stop instead.
+    def wait_until_due(self) -> Literal["fetch", "hand back", "stop"]:
+        """Wait until it is time to fetch, to hand back what waits here, or to stop; say which.
 
-        Time is at once for an idle worker. A busy one fetches so early that it need not wait, but no earlier: a task
-        that waits here is one that an idle worker elsewhere cannot have.
+        Time to fetch is at once for an idle worker. A busy one fetches so early that it need not wait, but no earlier:
+        a task that waits here is one that an idle worker elsewhere cannot have. For the same reason, when the task in
+        hand takes much longer than those before, what waits is handed back, and nothing is fetched until it is done.
         """
         with self._changed:
             while not self.stopping:
-                if self._waiting == 0 and self._begun is None:
-                    return True
+                if self._begun is None and self._waiting == 0:
+                    return "fetch"
                 if self._typical is None:  # nobody knows how long the first one takes
                     self._changed.wait()
                     continue
-                now = time.monotonic()
-                remaining = self._typical * (self._waiting + 1) - (now - (self._begun or now))
-                early = remaining - 2 * self._fetching
+                elapsed = 0.0 if self._begun is None else time.monotonic() - self._begun
+                patience = 2 * self._typical + BATCH_SECONDS - elapsed
+                if patience <= 0:
+                    if self._waiting:
+                        return "hand back"
+                    self._changed.wait()
+                    continue
+                remaining = max(self._typical - elapsed, 0) + self._typical * self._waiting
+                early = remaining - 2 * (self._receiving + self._preparing)
                 if early <= 0 and self._waiting < BATCH_TASKS:
-                    return True
-                self._changed.wait(max(early, _SHORTEST_SECONDS))
-        return False
+                    return "fetch"
+                self._changed.wait(max(min(early, patience) if early > 0 else patience, _SHORTEST_SECONDS))
+        return "stop"

@@ -141,7 +141,10 @@ class Worker:
         idle_since = time.monotonic()
         outage_since: float | None = None
         seen = False
-        while self._hands.wait_until_due():
+        while (due := self._hands.wait_until_due()) != "stop":
+            if due == "hand back":
+                self._hand_back_waiting()
+                continue
             try:
                 found = self._fetch()
             except Exception as error:  # noqa: BLE001 - it passes, or it ends this worker
@@ -167,6 +170,7 @@ class Worker:
         received = self._exchange.tasks.receive(
             self._hands.room(), wait=wait, visibility=self._settings.visibility_timeout
         )
+        received_at = time.monotonic()
         for position, message in enumerate(received):
             content = self._decoded(message)
             if isinstance(content, Task) and self._hands.stopping:
@@ -179,10 +183,23 @@ class Worker:
                 self._hands.stop()
                 self._ready.put(_Stopped("the run is over"))
                 break
-        taken = time.monotonic() - begun
-        if received and taken < 1:  # else most of it was waiting for a task to come
-            self._hands.fetched(taken)
+        if received:
+            self._hands.fetched(received_at - begun, time.monotonic() - received_at)
         return bool(received)
+
+    def _hand_back_waiting(self) -> None:
+        """Give the tasks that wait for their turn to the other workers."""
+        waiting: list[Held] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                held = self._ready.get_nowait()
+                assert isinstance(held, Held)  # only this thread puts in what ends the worker, and ends itself then
+                waiting.append(held)
+        self._hands.returned(len(waiting))
+        with _logged("hand back tasks"):
+            self._return(waiting)
+        self._hands.drop(*(held.receipt for held in waiting))
+        log.info("run=%s worker=%s tasks handed back: %d", self._run, self._name, len(waiting))
 
     def _decoded(self, message: Received) -> Message | None:
         """Return the content of a message; None if it must be left alone."""
