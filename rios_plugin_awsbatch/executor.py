@@ -104,10 +104,10 @@ class BatchExecutor(Executor):
             self._shut_down = True
             held, self._lease = self._lease, None
             futures = set(self._futures)
-        if cancel_futures:
+        if cancel_futures and not (held and held.inherited):
             for future in futures:
                 future.cancel()
-        if held is None:
+        if held is None or held.inherited:
             return
         if wait:
             _release_after(futures, held)

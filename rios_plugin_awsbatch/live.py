@@ -34,11 +34,17 @@ class Lease:
     def __init__(self, run: Run) -> None:
         self.run = run
         self._held = True
+        self._owner = os.getpid()
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process is a fork of the one that has the run."""
+        return os.getpid() != self._owner
 
     def release(self, *, keep_warm: bool = False) -> None:
         """Give the run back; the last user's release ends it, unless it is to stay warm for the next one."""
         with _lock:
-            if not self._held:
+            if not self._held or self.inherited:
                 return
             self._held = False
             _users[self.run] -= 1

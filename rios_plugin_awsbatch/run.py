@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 import platform
 import threading
 import time
@@ -74,6 +75,7 @@ class Run:
 
     def __init__(self, settings: Settings, stack: StackOutputs, clients: Clients, workers: int) -> None:
         self.run_id = new_run_id()
+        self._owner = os.getpid()
         self._settings = settings
         self._stack = stack
         self._clients = clients
@@ -131,6 +133,8 @@ class Run:
 
     def close(self) -> None:
         """End the run: tasks that have not come back are cancelled, and everything in AWS is taken down."""
+        if os.getpid() != self._owner:  # a fork of main has none of the run's threads
+            return
         with self._state:
             if self._closing:
                 return
@@ -149,7 +153,7 @@ class Run:
     @property
     def open(self) -> bool:
         """Whether tasks can be submitted."""
-        return not self._closing and self._broken is None
+        return not self._closing and self._broken is None and os.getpid() == self._owner
 
     def statistics(self) -> Statistics:
         """Return what the run has done so far."""
@@ -272,6 +276,10 @@ class Run:
             raise self._broken
         if self._closing:
             raise AWSBatchException(f"Run {self.run_id} is closed; it takes no more tasks.")
+        if os.getpid() != self._owner:
+            raise AWSBatchException(
+                f"Run {self.run_id} belongs to process {self._owner}, of which this one is a fork; make an executor here."
+            )
 
     def share(self, value: Any, what: str) -> Payload:
         """Pickle `value` as it is now, for any number of tasks; large ones are stored once per run.
