@@ -18,12 +18,14 @@ The way of a block::
 A run has two queues, a prefix and a job of its own; it takes them down when it ends, last in first out. Every message
 and payload is authenticated with the run's key before it is unpickled.
 
-Importing this package reads no environment, opens no connection and costs little: names are loaded when used.
+Importing this package reads no environment, opens no connection and costs little: names are loaded when used. It makes
+RIOS know this package, as the wheel's ``.pth`` does.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import autoload as _autoload
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -68,3 +70,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+_autoload.install()

@@ -1,8 +1,8 @@
 """The import hook that makes RIOS know this package; it must cost next to nothing, and never break ``import rios``.
 
 The wheel carries a copy of this module beside the package, and a ``.pth`` file that calls `install` when the
-interpreter starts. When RIOS imports the module that holds the base class of its managers, ours are loaded.
-``RIOS_AWSBATCH_AUTOLOAD=0`` turns it off.
+interpreter starts; importing the package does so too, for where no ``.pth`` is read. When RIOS imports the module that
+holds the base class of its managers, ours are loaded. ``RIOS_AWSBATCH_AUTOLOAD=0`` turns it off.
 """
 
 import os
@@ -30,7 +30,7 @@ class RiosFinder:
     @staticmethod
     def find_spec(name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "Any":
         """Return the spec of one of RIOS's modules, with a loader that calls `loaded` afterwards."""
-        if name not in GROUPS and name != REPLACED:
+        if (name not in GROUPS and name != REPLACED) or not _wanted():
             return None
         for finder in sys.meta_path:
             if finder is not RiosFinder and hasattr(finder, "find_spec"):
@@ -56,26 +56,34 @@ class _Loader:
 
     def exec_module(self, module: "ModuleType") -> None:
         self._loader.exec_module(module)
-        try:
-            loaded(module)
-        except Exception as error:  # noqa: BLE001 - a broken plugin must not break RIOS
-            import warnings  # noqa: PLC0415 - costs time at every start of the interpreter
-
-            warnings.warn(f"rios-plugin-awsbatch could not be loaded for {module.__name__}: {error}", stacklevel=2)
+        loaded(module)
 
 
 def loaded(module: "ModuleType") -> None:
-    """Load our managers for one of RIOS's modules that has just been imported."""
-    from rios_plugin_awsbatch import registry  # noqa: PLC0415 - costs time at every start of the interpreter
+    """Load our managers for one of RIOS's modules that has been imported; warn if that fails."""
+    try:
+        from rios_plugin_awsbatch import registry  # noqa: PLC0415 - costs time at every start of the interpreter
 
-    if module.__name__ == REPLACED:
-        registry.replace_own_manager(module)
-    else:
-        registry.load_plugins(GROUPS[module.__name__])
+        if module.__name__ == REPLACED:
+            registry.replace_own_manager(module)
+        else:
+            registry.load_plugins(GROUPS[module.__name__])
+    except Exception as error:  # noqa: BLE001 - a broken plugin must not break RIOS
+        import warnings  # noqa: PLC0415 - costs time at every start of the interpreter
+
+        warnings.warn(f"rios-plugin-awsbatch could not be loaded for {module.__name__}: {error}", stacklevel=2)
 
 
 def install() -> None:
-    """Install the hook, once."""
-    there = any(getattr(finder, "__qualname__", "") == RiosFinder.__qualname__ for finder in sys.meta_path)
-    if not there and os.environ.get("RIOS_AWSBATCH_AUTOLOAD") != "0":
-        sys.meta_path.insert(0, RiosFinder)
+    """Install the hook, once, and load our managers for those of RIOS's modules that are there already."""
+    if any(getattr(finder, "__qualname__", "") == RiosFinder.__qualname__ for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, RiosFinder)
+    present = [name for name in (*GROUPS, REPLACED) if name in sys.modules]
+    if present and _wanted():
+        for name in present:
+            loaded(sys.modules[name])
+
+
+def _wanted() -> bool:
+    return os.environ.get("RIOS_AWSBATCH_AUTOLOAD") != "0"

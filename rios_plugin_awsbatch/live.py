@@ -18,7 +18,7 @@ from .run import Run
 from .settings import Settings
 from .stack import read_outputs, typed_outputs
 
-__all__ = ["Lease", "lease"]
+__all__ = ["Lease", "guard_exits", "lease"]
 
 # Where boto3 finds AWS and who it says we are: a run must not be found again after these have changed.
 _AWS_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
@@ -73,7 +73,7 @@ def lease(settings: Settings, workers: int) -> Lease:
             run = Run(settings, stack, Clients(settings.region), workers).__enter__()
             _runs[identity] = run
             _users[run] = 0
-            _guard_exits()
+            guard_exits()
         else:
             run.want_workers(workers)
         _users[run] += 1
@@ -96,7 +96,7 @@ def _forget(run: Run) -> None:
     _users.pop(run, None)
 
 
-def _guard_exits() -> None:
+def guard_exits() -> None:
     """See to it that runs end with the interpreter, and that SIGTERM ends the interpreter in an orderly way."""
     atexit.unregister(close_all)
     atexit.register(close_all)

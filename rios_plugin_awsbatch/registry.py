@@ -3,6 +3,8 @@
 Loading is registering: RIOS finds a manager among the subclasses of its base class, so that defining ours is enough.
 """
 
+import importlib.metadata
+import warnings
 from typing import Any, Final
 
 import pluggy
@@ -21,10 +23,15 @@ def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:
             like RIOS 2's compute-worker managers, by the names of their types and kinds.
 
     Returns:
-        What was loaded, by name; "AWSBatch" is this package's own.
+        What was loaded, by name; "AWSBatch" is this package's own. One that cannot be loaded is a warning.
     """
     manager = pluggy.PluginManager(group)
-    manager.load_setuptools_entrypoints(group)
+    for entry in importlib.metadata.entry_points(group=group):
+        try:
+            if not manager.has_plugin(entry.name):
+                manager.register(entry.load(), entry.name)
+        except Exception as error:  # noqa: BLE001, PERF203 - the others work without it
+            warnings.warn(f"{entry.value} of entry-point group {group} could not be loaded: {error}", stacklevel=2)
     return dict(manager.list_name_plugin())
 
 

@@ -19,15 +19,20 @@ from concurrent.futures import Future
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from rios.computemanager import ComputeWorkerManager
-from rios.imagereader import readBlockAllFiles
-from rios.rioserrors import TimeoutError  # noqa: A004 - the one that RIOS raises
-from rios.structures import FilenameAssociations, RasterizationMgr, Timers, WorkerErrorRecord
 
-from .errors import SettingsError
-from .live import Lease, lease
-from .rios2block import BlockComputer, Computed
+from .errors import AWSBatchException, SettingsError
+from .live import Lease, guard_exits, lease
 from .settings import Settings, load
+
+try:
+    from rios.computemanager import ComputeWorkerManager
+    from rios.imagereader import readBlockAllFiles
+    from rios.rioserrors import TimeoutError  # noqa: A004 - the one that RIOS raises
+    from rios.structures import FilenameAssociations, RasterizationMgr, Timers, WorkerErrorRecord
+
+    from .rios2block import BlockComputer, Computed
+except ImportError as error:
+    raise AWSBatchException(f"CW_AWSBATCH needs RIOS 2.0 or later, which cannot be imported here: {error}.") from error
 
 __all__ = ["AWSBatchComputeWorkerMgr", "ExtraParams"]
 
@@ -80,6 +85,7 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
     computeWorkersRead_default = True
 
     def __init__(self) -> None:
+        guard_exits()  # before RIOS puts a handler of its own in the place of ours, for the time of an `apply`
         self.outObjList: list[Any] = []
         self._lease: Lease | None = None
         self._feed: _Feed | None = None
@@ -133,6 +139,7 @@ class _Feed:
         self._blocks = iter(given["blockList"])
         self._left = len(given["blockList"])
         self._lock = threading.Lock()
+        self._in_flight: set[Future[Any]] = set()
         self._room = threading.BoundedSemaphore(TASKS_PER_WORKER * self._workers)
         self._futures: set[Future[Any]] = set()
         self._done: queue.SimpleQueue[tuple[list[Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -165,6 +172,10 @@ class _Feed:
         self._done.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
+        with self._lock:
+            left = list(self._in_flight)
+        for future in left:
+            future.cancel()
         return self._collected
 
     # --- reader threads
@@ -182,6 +193,8 @@ class _Feed:
                 name = _name(read, self._controls)
                 future = self._run.submit(self._function, (task,), name=name, shared=self._shared)
                 self._futures.add(future)
+                with self._lock:
+                    self._in_flight.add(future)
                 future.add_done_callback(functools.partial(self._put, read))
         except Exception as error:  # noqa: BLE001 - RIOS reports it
             self._fail(error, "read")
@@ -237,6 +250,8 @@ class _Feed:
     # --- collector thread
 
     def _put(self, blocks: list[Any], future: "Future[Any]") -> None:
+        with self._lock:
+            self._in_flight.discard(future)
         self._futures.discard(future)
         self._done.put((blocks, future))
 

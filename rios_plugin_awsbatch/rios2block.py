@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import cloudpickle
-from osgeo import gdal
 from rios.imagereader import readBlockAllFiles
 from rios.readerinfo import makeReaderInfo
 from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager, Timers
@@ -61,6 +60,9 @@ class BlockComputer:
         # Of main's alone: streams, terminals and functions that have no business in a worker, or cannot be pickled.
         self._controls.progress = None
         self._controls.loggingstream = None
+        self._controls.callBeforeClose = None
+        options = {name: value for name, value in controls.optionsByImage.items() if name != "callBeforeClose"}
+        self._controls.optionsByImage = options
         self._workinggrid = workinggrid
         self._all_info = all_info
         self._reader: _Reader | None = None
@@ -108,6 +110,8 @@ class _Reader:
     """Open files, temporary files and rasterized vectors of one process or thread."""
 
     def __init__(self) -> None:
+        from osgeo import gdal  # noqa: PLC0415 - needed here only
+
         gdal.UseExceptions()
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
