@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -31,9 +32,12 @@ MESSAGE_BYTES: Final = 1024 * 1024
 BATCH_ENTRIES: Final = 10
 LONG_POLL_SECONDS: Final = 20
 DRAIN_SECONDS: Final = 60
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html: at least one second
+NEW_QUEUE_SECONDS: Final = 60.0  # so long a new queue may not be there for everybody
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_KEYS: Final = 1000
 _SEND_ROUNDS: Final = 5
+_READ_ROUNDS: Final = 5
 
 _CONFIG = Config(
     # 503 SlowDown is S3's way to say that it is adapting: keep trying.
@@ -212,7 +216,7 @@ class PayloadStore:
         if not key.startswith(self.prefix):
             raise PayloadError(f"A message points to {key}, which is outside {self.prefix} of bucket {self.bucket}.")
         try:
-            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return self._read(key)
         except botocore.exceptions.ClientError as error:
             if error_code(error) == "NoSuchKey":
                 raise PayloadError(
@@ -220,6 +224,17 @@ class PayloadStore:
                     "expires objects too early."
                 ) from None
             raise
+
+    def _read(self, key: str) -> bytes:
+        # boto3 tries again until the answer begins; a connection that drops in the middle of it is ours.
+        for _ in range(_READ_ROUNDS - 1):
+            with contextlib.suppress(
+                botocore.exceptions.IncompleteReadError,
+                botocore.exceptions.ResponseStreamingError,
+                botocore.exceptions.ReadTimeoutError,
+            ):
+                return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def clear(self) -> None:
         """Delete everything under the prefix."""

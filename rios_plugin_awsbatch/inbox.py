@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .awserrors import is_missing_queue, is_passing, sentence_for
 from .errors import MessageError, StackError
-from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, Exchange, Received
+from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, NEW_QUEUE_SECONDS, Exchange, Received
 from .messages import Message, peek_run
 
 __all__ = ["Inbox"]
@@ -16,9 +16,7 @@ __all__ = ["Inbox"]
 log = logging.getLogger(__name__)
 
 HANDLERS = 4
-VISIBILITY_SECONDS = 600  # more than handling takes; whatever comes twice is ignored
 OUTAGE_SECONDS = 300.0
-QUEUE_SECONDS = 60.0  # a new queue may need a while to be there for everybody
 
 
 class Inbox:
@@ -29,6 +27,8 @@ class Inbox:
         expecting: Waits until a message is expected; says False when none will be any more.
         handle: Takes each authentic message, in one of several threads.
         failed: Takes the error if nothing can be received any more.
+        visibility: Seconds after which a message comes again whose answer was lost on its way; what comes twice because
+            handling it took longer is ignored.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class Inbox:
         expecting: Callable[[], bool],
         handle: Callable[[Message], None],
         failed: Callable[[Exception], None],
+        visibility: int,
     ) -> None:
         self._exchange = exchange
         self._expecting = expecting
         self._handle = handle
         self._failed = failed
+        self._visibility = visibility
         # Short, for what is received is in memory.
         self._received: queue.Queue[Received | None] = queue.Queue(2 * HANDLERS)
         self._lock = threading.Lock()
@@ -63,7 +65,7 @@ class Inbox:
         while self._expecting():
             try:
                 received = self._exchange.results.receive(
-                    BATCH_ENTRIES, wait=LONG_POLL_SECONDS, visibility=VISIBILITY_SECONDS
+                    BATCH_ENTRIES, wait=LONG_POLL_SECONDS, visibility=self._visibility
                 )
             except Exception as error:  # noqa: BLE001 - it passes, or it is the end
                 outage_since = outage_since or time.monotonic()
@@ -107,5 +109,5 @@ class Inbox:
 
 def _may_pass(error: Exception, lasting: float) -> bool:
     if is_missing_queue(error):
-        return lasting < QUEUE_SECONDS
+        return lasting < NEW_QUEUE_SECONDS
     return is_passing(error) and lasting < OUTAGE_SECONDS

@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, Exchange
+import botocore.exceptions
+
+from .awserrors import is_missing_queue
+from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, NEW_QUEUE_SECONDS, Exchange
 from .messages import Payload, Task
 
 __all__ = ["Budget", "Outbox", "Parcel"]
@@ -18,6 +21,7 @@ PACKERS = 4
 SENDERS = 3
 LINGER_SECONDS = 0.004  # small messages wait so long for company: one request for up to ten of them
 SMALL_BYTES = MESSAGE_BYTES // 4
+CLOSE_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +84,16 @@ class Outbox:
         self._parcels: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
         self._sealed: queue.SimpleQueue[tuple[Parcel, str] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._begun = time.monotonic()
 
     def start(self) -> None:
         """Start the threads."""
         for target, count in ((self._pack_loop, PACKERS), (self._send_loop, SENDERS)):
             for _ in range(count):
-                threading.Thread(target=target, name=f"outbox{target.__name__}", daemon=True).start()
+                thread = threading.Thread(target=target, name=f"outbox{target.__name__}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def put(self, parcel: Parcel) -> None:
         """Send `parcel` soon; waits while too many bytes wait already."""
@@ -93,12 +101,16 @@ class Outbox:
         self._parcels.put(parcel)
 
     def close(self) -> None:
-        """Stop sending; what waits is dropped."""
+        """Stop sending: what waits is dropped, and what is under way arrives before the run's objects are deleted."""
         self._closed.set()
         for _ in range(PACKERS):
             self._parcels.put(None)
         for _ in range(SENDERS):
             self._sealed.put(None)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            if thread is not threading.current_thread():  # a future's callback may end the run
+                thread.join(max(deadline - time.monotonic(), 0))
 
     def _pack_loop(self) -> None:
         while (parcel := self._parcels.get()) is not None:
@@ -143,7 +155,18 @@ class Outbox:
 
     def _send(self, batch: list[tuple[Parcel, str]]) -> None:
         try:
-            self._exchange.tasks.send([text for _, text in batch])
+            self._send_patiently([text for _, text in batch])
         except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
             for parcel, _ in batch:
                 parcel.failed(error)
+
+    def _send_patiently(self, texts: list[str]) -> None:
+        while True:
+            try:
+                self._exchange.tasks.send(texts)
+            except botocore.exceptions.ClientError as error:  # noqa: PERF203 - once, unless the queue is new
+                young = time.monotonic() - self._begun < NEW_QUEUE_SECONDS
+                if not (young and is_missing_queue(error)) or self._closed.wait(1):
+                    raise
+            else:
+                return

@@ -6,7 +6,7 @@ not been rewritten for a while is that of a run whose main died.
 """
 
 import contextlib
-import datetime as dt
+import email.utils
 import json
 import logging
 import os
@@ -116,6 +116,7 @@ def run_resources(
                 with _explained(f"queue {url}"):
                     _refuse_used(given)
                 undo(f"empty queue {url}", given.drain)
+            limit = min(settings.inline_limit, *(_room_in(clients, url) for url in urls))
         else:
             for role in ("tasks", "results"):
                 with _explained(f"a queue for the {role} of run {key.run}"):
@@ -123,7 +124,7 @@ def run_resources(
                 undo(f"delete the queue of {role}", _deleter(clients, created[-1]))
             record.write()
             urls = (created[0], created[1])
-        limit = min(settings.inline_limit, *(_room_in(clients, url) for url in urls))
+            limit = settings.inline_limit
         tasks, results = (MessageQueue(clients.sqs, url) for url in urls)
         yield Exchange(tasks, results, store, key, limit), record
 
@@ -159,21 +160,23 @@ def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS
 
 def _stale_record(clients: Clients, bucket: str, prefix: str, stale_seconds: float) -> dict[str, Any] | None:
     """Return what the record of a stale run says, or None for one that lives."""
-    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-    if not listed:
-        return None
-    newest = max(item["LastModified"] for item in listed)
-    if (dt.datetime.now(dt.timezone.utc) - newest).total_seconds() < stale_seconds:
-        return None
+    response: Any
     try:
-        body = clients.s3.get_object(Bucket=bucket, Key=prefix + _RECORD)["Body"].read()
-        content = json.loads(body)
+        response = clients.s3.get_object(Bucket=bucket, Key=prefix + _RECORD)
+        content = json.loads(response["Body"].read())
+        touched = response["LastModified"]
     except botocore.exceptions.ClientError as error:
         if error_code(error) != "NoSuchKey":
             raise
-        return {}
+        # The run's end was cut short after its record was deleted: only objects can be left.
+        response = clients.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        touched, content = max((item["LastModified"] for item in response.get("Contents", [])), default=None), {}
     except ValueError:
-        return {}
+        touched, content = response["LastModified"], {}
+    # S3's own clock: this machine's may be wrong, and would sweep runs that live.
+    now = email.utils.parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+    if touched is None or (now - touched).total_seconds() < stale_seconds:
+        return None
     return content if isinstance(content, dict) else {}
 
 
