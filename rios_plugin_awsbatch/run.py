@@ -70,7 +70,7 @@ class Run:
         settings: The settings.
         stack: The stack's outputs.
         clients: The AWS clients.
-        workers: How many workers; they start when the first task is submitted.
+        workers: How many workers; they start with the run.
     """
 
     def __init__(self, settings: Settings, stack: StackOutputs, clients: Clients, workers: int) -> None:
@@ -112,12 +112,13 @@ class Run:
                 startup_timeout=self._settings.startup_timeout,
                 launched=record.write,
             )
-            inbox = Inbox(exchange, self._expecting, self._handle, self._fail)
+            inbox = Inbox(exchange, self._expecting, self._handle, self._fail, self._settings.visibility_timeout)
             if self._settings.out_queue:  # else the queue itself is deleted
                 undo("delete the last results", inbox.flush)
             undo("end the workers", self._dismiss)
             self._outbox = Outbox(exchange, Budget(self._settings.memory_limit))
             undo("stop sending", self._outbox.close)
+            self._force.start()
             self._outbox.start()
             inbox.start()
             for target in (self._watch_loop, self._sweep):
@@ -278,7 +279,8 @@ class Run:
             raise AWSBatchException(f"Run {self.run_id} is closed; it takes no more tasks.")
         if os.getpid() != self._owner:
             raise AWSBatchException(
-                f"Run {self.run_id} belongs to process {self._owner}, of which this one is a fork; make an executor here."
+                f"Run {self.run_id} belongs to process {self._owner}, of which this one is a fork; "
+                "make an executor here."
             )
 
     def share(self, value: Any, what: str) -> Payload:

@@ -56,6 +56,8 @@ class Workforce:
         self._startup_timeout = startup_timeout
         self._launched = launched
         self._jobs: list[WorkerJob] = []
+        self._launching = threading.RLock()
+        self._ended = False
         self._launched_at = time.monotonic()
         self._reasons: tuple[str, ...] = ()
         self._changed = threading.Condition()
@@ -114,15 +116,20 @@ class Workforce:
         """Why workers failed, as Batch tells it; empty if none did."""
         return " | ".join(self._reasons)
 
+    def start(self) -> None:
+        """Start the workers.
+
+        Raises:
+            WorkersError: Batch does not take the job.
+        """
+        self._launch(self._wanted)
+
     def look(self, pending: int) -> None:
         """Look at the workers; start some where `pending` tasks need them.
 
         Raises:
             WorkersError: No worker can be expected any more.
         """
-        if not self._jobs:
-            self._launch(self._wanted)
-            return
         states = [job.state() for job in self._jobs]
         self._take_reasons(states)
         alive = sum(state.unfinished for state in states)
@@ -140,6 +147,8 @@ class Workforce:
         Args:
             farewell: Seconds for those that were told to stop to say goodbye; those that do not are terminated.
         """
+        with self._launching:  # a job that is being submitted must not be missed
+            self._ended = True
         self._wait_for_goodbyes(farewell)
         with self._changed:
             if not self.present and len(self._gone) >= sum(job.size for job in self._jobs):
@@ -155,11 +164,14 @@ class Workforce:
                 self._changed.wait(left)
 
     def _launch(self, count: int) -> None:
-        self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides)
-        self._launched_at = time.monotonic()
-        self._ready_since_launch = False
-        log.info("run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue)
-        self._launched(self.job_ids)
+        with self._launching:
+            if self._ended:
+                return
+            self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides)
+            self._launched_at = time.monotonic()
+            self._ready_since_launch = False
+            log.info("run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue)
+            self._launched(self.job_ids)
 
     def _replace_all(self, pending: int, failed: int) -> None:
         if failed and (self._replacements <= 0 or not self._ready):
