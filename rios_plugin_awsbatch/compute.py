@@ -8,6 +8,7 @@ import collections
 import copy
 import ctypes
 import dataclasses
+import io
 import os
 import pickle
 import platform
@@ -197,5 +198,7 @@ def main() -> None:
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)  # outlive the worker in no case
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what users print belongs into the log when they print it
+        sys.stdout.reconfigure(line_buffering=True)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     serve(connection)

@@ -361,6 +361,11 @@ def work() -> None:
         log.info("run=%s worker=%s ends: %s", settings.run, name, stopped)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         compute.kill()
+        if is_missing_queue(error):
+            raise AWSBatchException(
+                f"Queue {settings.out_queue} does not exist: the run has ended, or RIOS_AWSBATCH_OUT_QUEUE is not the "
+                "URL of its queue."
+            ) from error
         raise AWSBatchException(f"Worker {name} of run {settings.run} cannot work: {sentence_for(error)}") from error
 
 

@@ -18,6 +18,7 @@ __all__ = ["Workforce"]
 
 log = logging.getLogger(__name__)
 
+DEAD_SECONDS = 0.5
 LAST_WORDS_SECONDS = 3.0  # what a terminated worker still stores must not come after the run's objects are deleted
 
 
@@ -159,9 +160,20 @@ class Workforce:
 
     def _wait_for_goodbyes(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while self.present and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+        while (left := deadline - time.monotonic()) > 0:
+            with self._changed:
+                if not self.present:
+                    return
+                said = self._changed.wait(min(left, DEAD_SECONDS))
+            if not said and self._all_ended():  # one that was killed says nothing
+                return
+
+    def _all_ended(self) -> bool:
+        try:
+            return not any(job.state().unfinished for job in self._jobs)
+        except Exception as error:  # noqa: BLE001 - then the time that is left is waited
+            log.debug("run=%s cannot look at the workers: %s", self._run_id, error)
+            return False
 
     def _launch(self, count: int) -> None:
         with self._launching:

@@ -1,5 +1,6 @@
 """Block functions for tests of faults, and what tells the tests where a task is being computed."""
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -7,6 +8,11 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 from helpers import eventually
+
+from rios_plugin_awsbatch.exchange import Clients
+from rios_plugin_awsbatch.run import Run
+from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.stack import read_outputs, typed_outputs
 
 PATIENCE = 60.0
 
@@ -42,14 +48,14 @@ def killed_once_block(number, folder):
 
 def note_call(number, folder):
     """Append who computes what; a short write to a file opened for appending is one."""
-    with open(f"{folder}/calls", "ab", buffering=0) as calls:
+    with open(f"{folder}/calls", "ab", buffering=0) as calls:  # noqa: PTH123 - as above
         calls.write(f"{number} {os.getpid()} {os.getppid()}\n".encode())
 
 
 def wait_for_gate(folder):
     """Return when the gate is open."""
     deadline = time.monotonic() + PATIENCE
-    while not os.path.exists(f"{folder}/gate"):  # noqa: PTH110 - pickled by value, with os alone
+    while not os.path.exists(f"{folder}/gate"):  # noqa: PTH110
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -87,15 +93,13 @@ def same_blocks(results, numbers):
     return len(results) == len(expected) and all(map(np.array_equal, results, expected))
 
 
-def worker_log(cloud):
-    """Return all lines that workers have written so far."""
-    logs = cloud.client("logs")
-    lines = []
-    for stream in logs.describe_log_streams(logGroupName="/aws/batch/job")["logStreams"]:
-        name = stream["logStreamName"]
-        answer = logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=name, startFromHead=True)
-        lines += [event["message"] for event in answer["events"]]
-    return lines
+def run_with(workers=1, job_definition=None, **settings):
+    """Return a run to be entered, with another job definition than the stack's if one is given."""
+    made = load(Settings, **settings)
+    stack = typed_outputs(read_outputs(made), made)
+    if job_definition is not None:
+        stack = dataclasses.replace(stack, job_definition=job_definition)
+    return Run(made, stack, Clients(made.region), workers)
 
 
 # Workers do not have this folder on their path, as they have no user's script.

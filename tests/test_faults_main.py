@@ -101,7 +101,9 @@ with BatchExecutor(2) as pool:
     ],
     ids=["nothing", "exception", "exit"],
 )
-def test_a_script_that_ends_takes_its_run_down(cloud, start, stage, opening, ending, code, words):
+def test_a_script_that_ends_takes_its_run_down(  # noqa: PLR0913, PLR0917 - three fixtures and three parameters
+    cloud, start, stage, opening, ending, code, words
+):
     """A script that ends while tasks are pending, by an exception or sys.exit too, ends at once and leaves nothing."""
     script = start(opening + ending + "\n")
     if code is None and opening is WITH:  # a with block that ends well waits for its tasks

@@ -1,21 +1,16 @@
 """Workers that never come, or go for good, end in an error that says what to do; nothing waits for ever."""
 
 import contextlib
-import dataclasses
 import os
 import signal
 import uuid
 
 import pytest
-from blocks import Stage, gated_block, noted_block, same_blocks
+from blocks import Stage, gated_block, noted_block, run_with, same_blocks
 from helpers import Cloud, eventually
 
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
-from rios_plugin_awsbatch.exchange import Clients
 from rios_plugin_awsbatch.local import LocalAWS
-from rios_plugin_awsbatch.run import Run
-from rios_plugin_awsbatch.settings import Settings, load
-from rios_plugin_awsbatch.stack import read_outputs, typed_outputs
 
 
 @pytest.fixture
@@ -31,14 +26,6 @@ def defined(cloud, image="rios:latest", **container):
     cloud.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=properties)
     yield name
     cloud.batch.deregister_job_definition(jobDefinition=f"{name}:1")
-
-
-def run_with(workers=1, job_definition=None, **settings):
-    made = load(Settings, **settings)
-    stack = typed_outputs(read_outputs(made), made)
-    if job_definition is not None:
-        stack = dataclasses.replace(stack, job_definition=job_definition)
-    return Run(made, stack, Clients(made.region), workers)
 
 
 def error_of(run, function, *arguments):
@@ -65,9 +52,8 @@ def test_a_worker_that_ends_at_once_is_told_with_its_exit_code(cloud):
 
 def test_a_missing_job_definition_is_named(cloud):
     """A job definition that does not exist is an error that names it and the stack."""
-    text = error_of(run_with(1, "no-such-definition"), noted_block, 1, "/")
-    assert "no-such-definition" in text
-    assert "RIOS" in text
+    with pytest.raises(WorkersError, match=r"no-such-definition.*RIOS"), run_with(1, "no-such-definition"):
+        pass
     assert not cloud.unfinished_jobs()
 
 

@@ -1,19 +1,24 @@
 """S3 and SQS at their worst: refused, lost, repeated, late, damaged; the results stay those of a serial computation."""
 
+import secrets
 import sys
+from pathlib import Path
 
 import cloudpickle
 import pytest
-from blocks import Stage, block, gated_block, noted_block, same_blocks
+from blocks import Stage, block, gated_block, noted_block, run_with, same_blocks
 from faults import Faults, Rule
 from helpers import Cloud, eventually
 
-from rios_plugin_awsbatch import BatchExecutor
-from rios_plugin_awsbatch.errors import AWSBatchException, PayloadError
+from rios_plugin_awsbatch import BatchExecutor, payload
+from rios_plugin_awsbatch.errors import AWSBatchException, MessageError, PayloadError
+from rios_plugin_awsbatch.exchange import Exchange
 from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.messages import Result, RunKey, Stop, encode
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 NUMBERS = range(8)
+pytestmark = pytest.mark.usefixtures("cloud")
 # Everything above it goes through S3.
 SMALL = {"inline_limit": 1000, "visibility_timeout": 5, "startup_timeout": 60}
 
@@ -69,7 +74,7 @@ def twice_a_block(pixels):
     ],
     ids=lambda rules: "+".join(f"{rule.fault}-{rule.service}{rule.operation}" for rule in rules),
 )
-def test_faults_that_pass_change_no_result(cloud, faults, rules):  # noqa: ARG001 - one must be there
+def test_faults_that_pass_change_no_result(faults, rules):
     """While AWS refuses, loses, repeats or delays requests, every block comes back once and as computed here."""
     with faults.injected(*rules), BatchExecutor(2, **SMALL) as pool:
         blocks = [block(number) for number in NUMBERS]
@@ -85,7 +90,7 @@ def test_a_lost_submission_of_the_job_leaves_no_workers(cloud, faults):
     eventually(lambda: not cloud.unfinished_jobs(), "a job was left", patience=30)
 
 
-def test_damaged_arguments_are_an_error_that_names_them(cloud, faults):  # noqa: ARG001 - see above
+def test_damaged_arguments_are_an_error_that_names_them(faults):
     """Arguments that a worker gets damaged from the bucket are never used; the error names the object."""
     with faults.injected(Rule("corrupt", "s3", "GET", "/tasks/")), BatchExecutor(1, **SMALL) as pool:
         future = pool.submit(twice_a_block, block(1))
@@ -93,11 +98,12 @@ def test_damaged_arguments_are_an_error_that_names_them(cloud, faults):  # noqa:
             future.result(60)
 
 
-def test_damaged_results_are_an_error_that_names_them(cloud, faults):  # noqa: ARG001 - see above
+def test_damaged_results_are_an_error_that_names_them(faults):
     """A result that main gets damaged from the bucket is never used; the error names the object."""
     with faults.injected(Rule("corrupt", "s3", "GET", "/results/")), BatchExecutor(1, **SMALL) as pool:
+        future = pool.submit(block, 1)
         with pytest.raises(PayloadError, match=r"runs/\S+/results/0-\S+ .*damaged or forged"):
-            pool.submit(block, 1).result(60)
+            future.result(60)
 
 
 def test_missing_arguments_are_an_error_that_names_them(cloud, stage):
@@ -115,11 +121,12 @@ def test_missing_arguments_are_an_error_that_names_them(cloud, stage):
         assert same_blocks([first.result(60), last.result(60)], [1, 2])
 
 
-def test_a_result_that_may_not_be_stored_is_a_clear_error(cloud, faults):  # noqa: ARG001 - see above
+def test_a_result_that_may_not_be_stored_is_a_clear_error(faults):
     """When the bucket refuses a worker's result, main gets an error that names task and bucket."""
     with faults.injected(Rule("denied", "s3", "PUT", "/results/")), BatchExecutor(1, **SMALL) as pool:
-        with pytest.raises(AWSBatchException, match="block: its result cannot be stored in bucket .*may not"):
-            pool.submit(block, 1).result(60)
+        future = pool.submit(block, 1)
+        with pytest.raises(AWSBatchException, match=r"block: its result cannot be stored in bucket .*may not"):
+            future.result(60)
 
 
 def test_a_bucket_deleted_meanwhile_is_a_clear_error(cloud, stage):
@@ -152,3 +159,58 @@ def test_an_end_while_arguments_are_uploaded_leaves_no_object(cloud, faults):
         pool.shutdown(cancel_futures=True)
         assert not cloud.objects()
         assert not cloud.run_queues()
+
+
+class Bomb:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return Path.touch, (self._path,)
+
+
+def test_main_unpickles_nothing_that_is_not_authentic(stage, tmp_path, caplog):
+    """Forged and foreign messages on the results queue are logged and ignored, never unpickled; repeats as well."""
+    bomb = tmp_path / "exploded"
+    with run_with(1, visibility_timeout=5) as run:
+        future = run.submit(gated_block, (1, stage.folder))
+        stage.nth_call(1)
+        ours = run._exchange
+        forger = Exchange(ours.tasks, ours.results, ours.store, RunKey(run.run_id, secrets.token_hex(32)), 700_000)
+        data = payload.dumps(Bomb(bomb), "a result")
+        forged = Result(task=0, worker="forger", payload=forger.pack(data, "results/0-forger"))
+        stored = Result(task=0, worker="forger", payload=forger.pack(data, "results/0-forger", 0))
+        messages = [
+            "garbage",
+            cloudpickle.dumps(Bomb(bomb)).hex(),
+            forger.encode(forged),
+            forger.encode(stored),
+            ours.encode(forged).replace("forger", "FORGER"),
+        ]
+        ours.results.send(messages)
+        eventually(lambda: len(ignored(caplog)) == len(messages), caplog.messages)
+        stage.open_gate()
+        assert same_blocks([future.result(60)], [1])
+        late = Result(task=0, worker="forger", payload=ours.pack(payload.dumps("another", "a result"), "results/0"))
+        ours.results.send([ours.encode(late)])
+        assert same_blocks([run.submit(noted_block, (2, stage.folder)).result(60)], [2])
+        assert run.statistics().tasks == 2
+    assert sum("none of this package" in line for line in ignored(caplog)) == 2
+    assert sum("damaged or forged" in line for line in ignored(caplog)) == 3
+    assert not bomb.exists()
+
+
+def ignored(caplog):
+    return [record.getMessage() for record in caplog.records if record.name.endswith("inbox")]
+
+
+def test_a_message_of_another_run_ends_the_run_with_a_reason(stage):
+    """Two runs on the same queues would lose each other's blocks: who finds it out says so and ends."""
+    with run_with(1) as run:
+        future = run.submit(gated_block, (1, stage.folder))
+        stage.nth_call(1)
+        run._exchange.results.send([encode(Stop(), RunKey("another", secrets.token_hex(32)))])
+        with pytest.raises(MessageError, match=rf"run another is on a queue of run {run.run_id}; one run at a time"):
+            future.result(60)

@@ -18,6 +18,7 @@ from rios_plugin_awsbatch.errors import TaskLostError
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 NUMBERS = range(6)
+pytestmark = pytest.mark.usefixtures("cloud")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def executor(workers, **settings):
     return BatchExecutor(workers, **{"visibility_timeout": 5, **settings})
 
 
-def test_a_worker_killed_while_computing_costs_time_only(cloud, stage):
+def test_a_worker_killed_while_computing_costs_time_only(stage):
     """When a container is killed (SIGKILL to all of it), another worker does its task; all results are right."""
     with executor(2) as pool:
         futures = [pool.submit(gated_block, number, stage.folder) for number in NUMBERS]
@@ -40,7 +41,7 @@ def test_a_worker_killed_while_computing_costs_time_only(cloud, stage):
         assert stage.counts() == {**dict.fromkeys(NUMBERS, 1), number: 2}
 
 
-def test_a_killed_compute_process_is_replaced_at_once(cloud, stage):
+def test_a_killed_compute_process_is_replaced_at_once(stage):
     """When the kernel kills the process that computes (out of memory), its worker lives on and the task is retried."""
     with executor(2, visibility_timeout=3600) as pool:
         results = list(pool.map(killed_once_block, NUMBERS, [stage.folder] * len(NUMBERS), timeout=60))
@@ -72,7 +73,7 @@ def leave_python(number, folder):
         (leave_python, ["left Python", "exit code 7"]),
     ],
 )
-def test_a_task_that_ends_every_process_is_given_up(cloud, stage, function, words):
+def test_a_task_that_ends_every_process_is_given_up(stage, function, words):
     """After max_attempts, a task whose process dies each time becomes an error naming block and cause; others live."""
     with executor(1, max_attempts=2, visibility_timeout=3600) as pool:
         lost = pool.submit(function, 1, stage.folder)
@@ -86,7 +87,7 @@ def test_a_task_that_ends_every_process_is_given_up(cloud, stage, function, word
     assert stage.counts() == {1: 2, 2: 1}
 
 
-def test_a_task_whose_workers_all_vanish_is_given_up(cloud, stage):
+def test_a_task_whose_workers_all_vanish_is_given_up(stage):
     """A task that takes its whole container with it, each time, becomes an error that names it, not a hang."""
 
     def kill_container(number, folder):
@@ -101,12 +102,12 @@ def test_a_task_whose_workers_all_vanish_is_given_up(cloud, stage):
     assert stage.counts() == {1: 2}
 
 
-def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(cloud, stage):
+def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(stage):
     """A child that a function forked, and that holds all its files, does not keep the worker waiting for ever."""
 
     def fork_and_die(number, folder):
         note_call(number, folder)
-        if len(open(f"{folder}/calls").readlines()) > 1:  # noqa: SIM115 - pickled by value
+        if len(Stage(folder).calls()) > 1:
             return block(number)
         if os.fork() == 0:
             time.sleep(600)
@@ -117,7 +118,7 @@ def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(cloud
         assert same_blocks([pool.submit(fork_and_die, 4, stage.folder).result(60)], [4])
 
 
-def test_a_child_that_a_function_forked_answers_for_nobody(cloud):
+def test_a_child_that_a_function_forked_answers_for_nobody():
     """A forked child that leaves the function, by an exception or a return, gives no task a wrong result."""
 
     def fork_inside(number):
@@ -146,7 +147,7 @@ def test_sigterm_hands_tasks_back_at_once(cloud, stage):
         assert same_blocks([future.result(60) for future in futures], NUMBERS)
 
 
-def test_the_last_worker_that_hands_back_does_not_take_its_task_again(cloud, stage):
+def test_the_last_worker_that_hands_back_does_not_take_its_task_again(stage):
     """What a worker hands back goes to another one at once, also when only its own request waits at the queue."""
     with executor(1, visibility_timeout=3600) as pool:
         warm = [pool.submit(noted_block, number, stage.folder) for number in range(10, 14)]
@@ -160,7 +161,7 @@ def test_the_last_worker_that_hands_back_does_not_take_its_task_again(cloud, sta
         assert other != worker
 
 
-def test_handing_back_counts_as_no_attempt(cloud, stage):
+def test_handing_back_counts_as_no_attempt(stage):
     """A task may be handed back by more workers than max_attempts allows, and is no lost one."""
     with executor(3, max_attempts=1, visibility_timeout=3600) as pool:
         future = pool.submit(gated_block, 3, stage.folder)
@@ -194,7 +195,7 @@ def sleep_long(number, folder):
     return block(number)
 
 
-def test_tasks_longer_than_the_visibility_time_out_run_once(cloud, stage):
+def test_tasks_longer_than_the_visibility_time_out_run_once(stage):
     """A task that outlasts the time-out runs exactly once, also if it never lets go of Python's lock."""
     with executor(3) as pool:
         functions = [hold_the_lock_by_regex, hold_the_lock_in_c, sleep_long]
@@ -213,7 +214,7 @@ def test_idle_workers_end_and_a_later_task_starts_new_ones(cloud, stage):
     assert first != second
 
 
-def test_the_time_of_a_task_is_not_idle_time(cloud, stage):
+def test_the_time_of_a_task_is_not_idle_time(stage):
     """A worker that has just computed for longer than idle_timeout is not idle: it takes the next task."""
 
     def slow_block(number, folder):
