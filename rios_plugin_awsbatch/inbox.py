@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .awserrors import is_missing_queue, is_passing, sentence_for
 from .errors import MessageError, StackError
 from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, NEW_QUEUE_SECONDS, Exchange, Received
-from .messages import Message, peek_run
+from .messages import Message, Stop, peek_run
 
 __all__ = ["Inbox"]
 
@@ -48,11 +48,33 @@ class Inbox:
         self._received: queue.Queue[Received | None] = queue.Queue(2 * HANDLERS)
         self._lock = threading.Lock()
         self._handled: list[str] = []
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=target, name=f"inbox{target.__name__}", daemon=True)
+            for target in (self._receive_loop, *(self._handle_loop,) * HANDLERS)
+        ]
 
     def start(self) -> None:
         """Start the threads; they end when nothing is expected any more."""
-        for target in (self._receive_loop, *(self._handle_loop,) * HANDLERS):
-            threading.Thread(target=target, name=f"inbox{target.__name__}", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
+
+    def close(self, *, queue_stays: bool) -> None:
+        """Receive no more.
+
+        Args:
+            queue_stays: Whether the queue outlives the run: then what has been handled is deleted from it, and a
+                receive that still waits is ended first, lest it take a message of the queue's next user.
+        """
+        self._closed = True
+        if not queue_stays:
+            return
+        if self._threads[0].is_alive():
+            self._exchange.results.send([self._exchange.encode(Stop())])
+        deadline = time.monotonic() + LONG_POLL_SECONDS + 5
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        self.flush()
 
     def flush(self) -> None:
         """Delete the messages that have been handled."""
@@ -62,12 +84,14 @@ class Inbox:
 
     def _receive_loop(self) -> None:
         outage_since: float | None = None
-        while self._expecting():
+        while self._expecting() and not self._closed:
             try:
                 received = self._exchange.results.receive(
                     BATCH_ENTRIES, wait=LONG_POLL_SECONDS, visibility=self._visibility
                 )
             except Exception as error:  # noqa: BLE001 - it passes, or it is the end
+                if self._closed:
+                    break
                 outage_since = outage_since or time.monotonic()
                 if not _may_pass(error, time.monotonic() - outage_since):
                     run = self._exchange.key.run

@@ -113,8 +113,7 @@ class Run:
                 launched=record.write,
             )
             inbox = Inbox(exchange, self._expecting, self._handle, self._fail, self._settings.visibility_timeout)
-            if self._settings.out_queue:  # else the queue itself is deleted
-                undo("delete the last results", inbox.flush)
+            undo("stop receiving", lambda: inbox.close(queue_stays=bool(self._settings.out_queue)))
             undo("end the workers", self._dismiss)
             self._outbox = Outbox(exchange, Budget(self._settings.memory_limit))
             undo("stop sending", self._outbox.close)
