@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 INLINE_FUNCTION = 16 * 1024  # a function up to this size rides in every message; a larger one is stored once
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
 FAREWELL_SECONDS = 3.0
+GIVEN_QUEUES_SECONDS = 30.0
 NAME_CHARACTERS = 200
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 _CLOUDPICKLE = int(cloudpickle.__version__.partition(".")[0])
@@ -186,6 +187,8 @@ class Run:
         if not self._abandoned:
             self._exchange.tasks.send([self._exchange.encode(Stop())] * self._force.present)
         self._force.end(0 if self._abandoned else FAREWELL_SECONDS)
+        if self._settings.out_queue:  # the last word of one that had just started must not reach the queue's next run
+            self._force.wait_for_the_end(GIVEN_QUEUES_SECONDS)
 
     def _sweep(self) -> None:
         try:

@@ -158,6 +158,12 @@ class Workforce:
             job.terminate(f"Run {self._run_id} is over")
         self._wait_for_goodbyes(LAST_WORDS_SECONDS)
 
+    def wait_for_the_end(self, seconds: float) -> None:
+        """Wait until Batch has ended all workers, for so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while not self._all_ended() and time.monotonic() < deadline:
+            time.sleep(DEAD_SECONDS / 2)
+
     def _wait_for_goodbyes(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
