@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 PACKERS = 4
 SENDERS = 3
-LINGER_SECONDS = 0.004  # small messages wait so long for company: one request for up to ten of them
+# Small messages wait for company: one request for up to ten of them. So long if nothing else is on its way here:
+LINGER_SECONDS = 0.004
+# So long if other parcels are being stored:
+COMPANY_SECONDS = 0.05
 SMALL_BYTES = MESSAGE_BYTES // 4
 CLOSE_SECONDS = 10.0
 
@@ -41,6 +44,14 @@ class Parcel:
     room: int
     seal: Callable[[Payload], Task]
     wanted: Callable[[], bool]
+    failed: Callable[[Exception], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Letter:
+    """A task as text; its arguments are in memory no more."""
+
+    text: str
     failed: Callable[[Exception], None]
 
 
@@ -82,7 +93,10 @@ class Outbox:
         self._exchange = exchange
         self._budget = budget
         self._parcels: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
-        self._sealed: queue.SimpleQueue[tuple[Parcel, str] | None] = queue.SimpleQueue()
+        self._letters: queue.SimpleQueue[_Letter | None] = queue.SimpleQueue()
+        self._gathering = threading.Lock()  # one sender at a time, lest each waits for company with one letter
+        self._counting = threading.Lock()
+        self._unsealed = 0
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
         self._begun = time.monotonic()
@@ -98,6 +112,7 @@ class Outbox:
     def put(self, parcel: Parcel) -> None:
         """Send `parcel` soon; waits while too many bytes wait already."""
         self._budget.acquire(len(parcel.arguments), lambda: not self._closed.is_set())
+        self._count_unsealed(1)
         self._parcels.put(parcel)
 
     def close(self) -> None:
@@ -106,59 +121,83 @@ class Outbox:
         for _ in range(PACKERS):
             self._parcels.put(None)
         for _ in range(SENDERS):
-            self._sealed.put(None)
+            self._letters.put(None)
         deadline = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
             if thread is not threading.current_thread():  # a future's callback may end the run
                 thread.join(max(deadline - time.monotonic(), 0))
 
+    def _count_unsealed(self, change: int) -> None:
+        with self._counting:
+            self._unsealed += change
+
     def _pack_loop(self) -> None:
-        while (parcel := self._parcels.get()) is not None:
-            if self._closed.is_set() or not parcel.wanted():
-                self._budget.release(len(parcel.arguments))
-                continue
-            try:
-                payload = self._exchange.pack(parcel.arguments, f"tasks/{parcel.number}", parcel.room)
-                text = self._exchange.encode(parcel.seal(payload))
-            except Exception as error:  # noqa: BLE001 - it is the task's outcome
-                self._budget.release(len(parcel.arguments))
-                parcel.failed(error)
-            else:
-                self._sealed.put((parcel, text))
+        while self._pack_next():
+            pass
+
+    def _pack_next(self) -> bool:
+        """Pack a parcel; say whether there may be more. What it held is let go on return."""
+        parcel = self._parcels.get()
+        if parcel is None:
+            return False
+        text = self._sealed(parcel)
+        if text is not None:
+            self._budget.release(-len(text))
+            self._letters.put(_Letter(text, parcel.failed))
+        self._budget.release(len(parcel.arguments))
+        self._count_unsealed(-1)
+        return True
+
+    def _sealed(self, parcel: Parcel) -> str | None:
+        """Return the parcel as text; None if it is not wanted, or cannot be stored."""
+        if self._closed.is_set() or not parcel.wanted():
+            return None
+        try:
+            payload = self._exchange.pack(parcel.arguments, f"tasks/{parcel.number}", parcel.room)
+            return self._exchange.encode(parcel.seal(payload))
+        except Exception as error:  # noqa: BLE001 - it is the task's outcome
+            parcel.failed(error)
+            return None
 
     def _send_loop(self) -> None:
-        carried: tuple[Parcel, str] | None = None
-        while (first := carried or self._sealed.get()) is not None:
-            batch, carried = self._company(first)
+        carried: _Letter | None = None
+        while True:
+            with self._gathering:
+                first = carried or self._letters.get()
+                if first is None:
+                    return
+                batch, carried = self._company(first)
             if not self._closed.is_set():
                 self._send(batch)
-            for parcel, _ in batch:
-                self._budget.release(len(parcel.arguments))
+            self._budget.release(sum(len(letter.text) for letter in batch))
 
-    def _company(self, first: tuple[Parcel, str]) -> tuple[list[tuple[Parcel, str]], tuple[Parcel, str] | None]:
+    def _company(self, first: _Letter) -> tuple[list[_Letter], _Letter | None]:
         """Return what goes into one request with `first`, and what was taken but does not fit."""
-        batch, size = [first], len(first[1])
-        deadline = time.monotonic() + LINGER_SECONDS
+        batch, size = [first], len(first.text)
+        begun = time.monotonic()
         while len(batch) < BATCH_ENTRIES and size < SMALL_BYTES:
+            waited = time.monotonic() - begun
+            if waited >= (COMPANY_SECONDS if self._unsealed else LINGER_SECONDS):
+                break
             try:
-                more = self._sealed.get(timeout=max(deadline - time.monotonic(), 0.0001))
+                more = self._letters.get(timeout=LINGER_SECONDS)
             except queue.Empty:
-                break
+                continue
             if more is None:  # for another thread, or for the next time
-                self._sealed.put(None)
+                self._letters.put(None)
                 break
-            if size + len(more[1]) > MESSAGE_BYTES:
+            if size + len(more.text) > MESSAGE_BYTES:
                 return batch, more
             batch.append(more)
-            size += len(more[1])
+            size += len(more.text)
         return batch, None
 
-    def _send(self, batch: list[tuple[Parcel, str]]) -> None:
+    def _send(self, batch: list[_Letter]) -> None:
         try:
-            self._send_patiently([text for _, text in batch])
+            self._send_patiently([letter.text for letter in batch])
         except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
-            for parcel, _ in batch:
-                parcel.failed(error)
+            for letter in batch:
+                letter.failed(error)
 
     def _send_patiently(self, texts: list[str]) -> None:
         while True:
