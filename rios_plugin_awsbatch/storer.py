@@ -18,7 +18,7 @@ __all__ = ["Storer"]
 
 log = logging.getLogger(__name__)
 
-DELETE_LINGER_SECONDS = 2.0
+DELETE_LINGER_SECONDS = 2.0  # without another result; a batch of them is one request
 WAITING = 4
 
 
@@ -31,21 +31,25 @@ class Storer:
         worker: The worker's name.
         requests: Says how many AWS requests the worker has made.
         refusal: Makes a failure of a task and an error.
+        visibility: Seconds in which a task's message must be deleted or extended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one fact, given once
         self,
         exchange: Exchange,
         hands: Hands,
         worker: str,
         requests: Callable[[], int],
         refusal: Callable[[Task, Exception], Failure],
+        *,
+        visibility: float,
     ) -> None:
         self._exchange = exchange
         self._hands = hands
         self._worker = worker
         self._requests = requests
         self._refusal = refusal
+        self._longest = visibility / 6  # of the last extension, two thirds are left at least
         # Short: a worker whose network is slower than its functions must not fill its memory.
         self._answers: queue.Queue[Answer | None] = queue.Queue(WAITING)
 
@@ -56,16 +60,19 @@ class Storer:
     def run(self) -> None:
         """Announce until there is nothing more to come."""
         done: list[str] = []
-        oldest = time.monotonic()
+        due = oldest = time.monotonic()
         more = True
         while more:
-            answers = self._waiting(oldest + DELETE_LINGER_SECONDS - time.monotonic() if done else None)
+            answers = self._waiting(due - time.monotonic() if done else None)
             more = None not in answers
             announced = self._announce([answer for answer in answers if answer is not None])
+            now = time.monotonic()
             if not done:
-                oldest = time.monotonic()
+                oldest = now
+            if announced:
+                due = min(now + DELETE_LINGER_SECONDS, oldest + self._longest)
             done += announced
-            if len(done) >= BATCH_ENTRIES or not more or time.monotonic() - oldest >= DELETE_LINGER_SECONDS:
+            if len(done) >= BATCH_ENTRIES or not more or now >= due:
                 self._delete(done)
                 done = []
 

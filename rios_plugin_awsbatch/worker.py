@@ -72,7 +72,9 @@ class Worker:
         self._clients = clients
         self._hands = Hands()
         self._ready: queue.SimpleQueue[Held | BaseException] = queue.SimpleQueue()
-        self._storer = Storer(exchange, self._hands, name, self._requests, self._refusal)
+        self._storer = Storer(
+            exchange, self._hands, name, self._requests, self._refusal, visibility=settings.visibility_timeout
+        )
         self._fetcher = threading.Thread(target=self._fetch_loop, name="fetcher", daemon=True)
 
     def run(self, compute: ComputeProcess) -> str:
