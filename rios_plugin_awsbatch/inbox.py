@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 HANDLERS = 4
 OUTAGE_SECONDS = 300.0
+COMPANY_SHARE, COMPANY_SECONDS = 0.1, 0.1  # of the time since the last results, and at most
 
 
 class Inbox:
@@ -84,6 +85,7 @@ class Inbox:
 
     def _receive_loop(self) -> None:
         outage_since: float | None = None
+        latest = time.monotonic()
         while self._expecting() and not self._closed:
             try:
                 received = self._exchange.results.receive(
@@ -102,6 +104,9 @@ class Inbox:
             outage_since = None
             for message in received:
                 self._received.put(message)
+            if received:  # blocks that were sent together come back together: let one request receive the others
+                before, latest = latest, time.monotonic()
+                time.sleep(min(COMPANY_SHARE * (latest - before), COMPANY_SECONDS))
         self._received.put(None)
 
     def _handle_loop(self) -> None:
@@ -111,7 +116,9 @@ class Inbox:
                 self._delete(received)
             except MessageError as error:  # noqa: PERF203 - one bad message must not end the loop
                 self._refuse(received, error)
-            except Exception:
+            except Exception as error:
+                if is_missing_queue(error):  # the run is over
+                    continue
                 log.exception("run=%s a message could not be handled", self._exchange.key.run)
         self._received.put(None)  # for the next thread
 
