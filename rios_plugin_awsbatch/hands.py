@@ -79,6 +79,11 @@ class Hands:
         with self._changed:
             self._waiting += 1
 
+    @property
+    def waiting(self) -> int:
+        """How many tasks have been fetched and not begun."""
+        return self._waiting
+
     def returned(self, number: int) -> None:
         """Note that tasks which waited for their turn wait no more: others may have them."""
         with self._changed:

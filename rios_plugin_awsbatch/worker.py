@@ -168,6 +168,8 @@ class Worker:
     def _fetch(self) -> bool:
         """Receive and prepare tasks; say whether there were any."""
         wait = min(LONG_POLL_SECONDS, max(1, int(self._settings.idle_timeout)))
+        if self._hands.waiting:
+            wait = 1  # for what waits here may have to be handed back soon
         begun = time.monotonic()
         received = self._exchange.tasks.receive(
             self._hands.room(), wait=wait, visibility=self._settings.visibility_timeout
