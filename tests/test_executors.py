@@ -11,6 +11,7 @@ import calls
 import numpy as np
 import pytest
 from calls import KINDS, UserError
+from helpers import eventually
 
 from rios_plugin_awsbatch import AWSBatchException, BatchExecutor, live
 from rios_plugin_awsbatch.errors import PicklingError, RemoteError, WorkerTraceback
@@ -26,6 +27,7 @@ def warm_workers(local_aws, session_cloud):
         yield session_cloud
     live.close_all()
     assert not {"objects", "queues"} & session_cloud.left().keys()
+    eventually(lambda: not session_cloud.left(), lambda: f"left: {session_cloud.left()}")
 
 
 @pytest.fixture(params=KINDS)
