@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench lint clean
+.PHONY: help setup demo test bench bench-hosts lint clean
 
 help:  ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 setup:  ## install what is missing: libgdal, a virtual environment in .venv, the package
 	@$(PYTHON) tools/bootstrap.py
@@ -19,6 +19,9 @@ test: setup  ## run the tests (ARGS="-k demo")
 
 bench: setup  ## count requests and bytes per block, measure times
 	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-hosts: setup  ## compare with RIOS's own code (ARGS="--rios14 FOLDER --rios2 FOLDER")
+	@$(BIN)/python bench/hosts.py $(ARGS)
 
 lint: setup  ## check style and types
 	@$(BIN)/ruff check .
