@@ -1,6 +1,7 @@
 """Faults for the embedded AWS: ``LocalAWS(middleware="faults:factory")``, switched over HTTP.
 
-``PUT /faults/rules`` takes a list of rules and ``GET /faults/counts`` tells how often each has struck. A rule names
+``PUT /faults/rules`` takes a list of rules, ``GET /faults/counts`` tells how often each has struck, and
+``GET /faults/busy`` how many requests that were struck have not been answered yet. A rule names
 the requests (service, operation, part of the path or body), the fault, and how many requests are spared and struck.
 An operation is the last word of SQS's target, S3's HTTP method, or the last word of Batch's path.
 """
@@ -49,6 +50,9 @@ class Faults:
     def counts(self):
         return self._call(urllib.request.Request(f"{self._endpoint}/faults/counts"))
 
+    def busy(self):
+        return self._call(urllib.request.Request(f"{self._endpoint}/faults/busy"))
+
     @contextlib.contextmanager
     def injected(self, *rules):
         """Inject meanwhile; afterwards, every rule must have struck."""
@@ -70,6 +74,7 @@ class _Middleware:
         self._lock = threading.Lock()
         self._rules = []
         self._seen = []
+        self._busy = 0
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read()
@@ -78,18 +83,27 @@ class _Middleware:
         rule = self._match(environ, body)
         if rule is None:
             return self._pass_on(environ, start_response, body)
-        return getattr(self, f"_{rule.fault}")(environ, start_response, body, rule)
+        try:
+            return getattr(self, f"_{rule.fault}")(environ, start_response, body, rule)
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def _switch(self, environ, start_response, body):
         with self._lock:
             if environ["REQUEST_METHOD"] == "PUT":
                 self._rules = [Rule(**rule) for rule in json.loads(body)]
                 self._seen = [0] * len(self._rules)
-            struck = [
-                min(max(seen - rule.spare, 0), rule.times) for rule, seen in zip(self._rules, self._seen, strict=True)
-            ]
+            answer = (
+                self._busy
+                if environ["PATH_INFO"].endswith("/busy")
+                else [
+                    min(max(seen - rule.spare, 0), rule.times)
+                    for rule, seen in zip(self._rules, self._seen, strict=True)
+                ]
+            )
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(struck).encode()]
+        return [json.dumps(answer).encode()]
 
     def _match(self, environ, body):
         service, operation = _kind_of(environ)
@@ -101,6 +115,7 @@ class _Middleware:
                     continue
                 self._seen[number] += 1
                 if rule.spare < self._seen[number] <= rule.spare + rule.times:
+                    self._busy += 1
                     return rule
         return None
 

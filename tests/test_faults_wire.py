@@ -157,8 +157,22 @@ def test_an_end_while_arguments_are_uploaded_leaves_no_object(cloud, faults):
             pool.submit(twice_a_block, block(number))
         eventually(lambda: faults.counts()[0], "no upload has begun")
         pool.shutdown(cancel_futures=True)
-        assert not cloud.objects()
-        assert not cloud.run_queues()
+        eventually(lambda: not faults.busy(), "uploads went on for ever")
+    assert not cloud.objects()
+    assert not cloud.run_queues()
+
+
+def test_an_end_while_workers_are_submitted_leaves_no_job(cloud, faults):
+    """When main gives up while its workers' job is on its way to Batch, the job is ended too."""
+    pool = BatchExecutor(1, **SMALL)
+    with faults.injected(Rule("late", "batch", "submitjob", seconds=1.0)):
+        pool.submit(block, 1)
+        eventually(lambda: faults.counts()[0], "no job was submitted")
+        pool.shutdown(cancel_futures=True)
+        eventually(lambda: not faults.busy(), "the submission went on for ever")
+    assert not cloud.objects()
+    assert not cloud.run_queues()
+    eventually(lambda: not cloud.unfinished_jobs(), "a job was left", patience=10)
 
 
 class Bomb:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cloudpickle
 import pytest
@@ -107,7 +108,7 @@ def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(stage
 
     def fork_and_die(number, folder):
         note_call(number, folder)
-        if len(Stage(folder).calls()) > 1:
+        if Path(folder, "calls").read_text().count("\n") > 1:
             return block(number)
         if os.fork() == 0:
             time.sleep(600)
@@ -212,21 +213,6 @@ def test_idle_workers_end_and_a_later_task_starts_new_ones(cloud, stage):
         assert same_blocks([pool.submit(noted_block, 2, stage.folder).result(60)], [2])
     (_, _, first), (_, _, second) = stage.calls()
     assert first != second
-
-
-def test_the_time_of_a_task_is_not_idle_time(stage):
-    """A worker that has just computed for longer than idle_timeout is not idle: it takes the next task."""
-
-    def slow_block(number, folder):
-        note_call(number, folder)
-        time.sleep(3)
-        return block(number)
-
-    with executor(1, idle_timeout=2) as pool:
-        assert same_blocks([pool.submit(slow_block, 1, stage.folder).result(60)], [1])
-        assert same_blocks([pool.submit(slow_block, 2, stage.folder).result(60)], [2])
-    (_, _, first), (_, _, second) = stage.calls()
-    assert first == second
 
 
 def job_of(worker):
