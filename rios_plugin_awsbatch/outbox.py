@@ -95,6 +95,7 @@ class Outbox:
         self._parcels: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
         self._letters: queue.SimpleQueue[_Letter | None] = queue.SimpleQueue()
         self._gathering = threading.Lock()  # one sender at a time, lest each waits for company with one letter
+        self._carried: _Letter | None = None  # for whoever gathers next: the one who took it may have to wait
         self._counting = threading.Lock()
         self._unsealed = 0
         self._closed = threading.Event()
@@ -160,13 +161,12 @@ class Outbox:
             return None
 
     def _send_loop(self) -> None:
-        carried: _Letter | None = None
         while True:
             with self._gathering:
-                first = carried or self._letters.get()
+                first = self._carried or self._letters.get()
                 if first is None:
                     return
-                batch, carried = self._company(first)
+                batch, self._carried = self._company(first)
             if not self._closed.is_set():
                 self._send(batch)
             self._budget.release(sum(len(letter.text) for letter in batch))
