@@ -46,6 +46,12 @@ class Parcel:
     wanted: Callable[[], bool]
     failed: Callable[[Exception], None]
 
+    @property
+    def cost(self) -> int:
+        """How many bytes it takes here: as text, if it rides in the message."""
+        size = len(self.arguments)
+        return size if size > self.room else size * 4 // 3
+
 
 @dataclasses.dataclass(frozen=True)
 class _Letter:
@@ -112,7 +118,7 @@ class Outbox:
 
     def put(self, parcel: Parcel) -> None:
         """Send `parcel` soon; waits while too many bytes wait already."""
-        self._budget.acquire(len(parcel.arguments), lambda: not self._closed.is_set())
+        self._budget.acquire(parcel.cost, lambda: not self._closed.is_set())
         self._count_unsealed(1)
         self._parcels.put(parcel)
 
@@ -145,7 +151,7 @@ class Outbox:
         if text is not None:
             self._budget.release(-len(text))
             self._letters.put(_Letter(text, parcel.failed))
-        self._budget.release(len(parcel.arguments))
+        self._budget.release(parcel.cost)
         self._count_unsealed(-1)
         return True
 
