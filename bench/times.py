@@ -25,7 +25,7 @@ STARTS = 5
 
 def efficiency(bench):
     """64 tasks of 0.5 s over 8 workers that are there already, and the same through the job manager."""
-    for warm_up, limit in ((TASK_SECONDS, 90), (0.01, None)):
+    for warm_up in (TASK_SECONDS, 0.01):
         with BatchExecutor(WORKERS) as executor:
             _warm(executor, WORKERS, warm_up)
             answers = [future.result() for future in [executor.submit(nap, TASK_SECONDS) for _ in range(TASKS)]]
@@ -34,7 +34,7 @@ def efficiency(bench):
             f"64 tasks of 0.5 s over 8 workers, BatchExecutor, after tasks of {warm_up} s",
             100 * IDEAL / seconds,
             "%",
-            limit,
+            90,
             at_least=True,
             note=f"{seconds:.2f} s; ideal {IDEAL:.0f} s",
         )
@@ -59,11 +59,11 @@ def _job_manager(bench):
             jobs = [scene_block(number, 16, otherargs) for number in range(WORKERS)]
             seen |= {output.worker for output in in_rounds(manager, ndvi, jobs, WORKERS)}
         begun = time.time()
-        jobs = (scene_block(number, 256, otherargs) for number in range(TASKS))
+        jobs = (scene_block(number, 16, otherargs) for number in range(TASKS))
         list(in_rounds(manager, ndvi, jobs, WORKERS))
         seconds = time.time() - begun
     note = f"{seconds:.2f} s; eight rounds, each waits for its last block"
-    return Line("64 blocks of 0.5 s, job manager, numThreads 8", 100 * IDEAL / seconds, "%", note=note)
+    return Line("64 tiny blocks of 0.5 s, job manager, numThreads 8", 100 * IDEAL / seconds, "%", note=note)
 
 
 def pick_up(_bench):

@@ -10,7 +10,6 @@ from blocks import in_rounds, ndvi, scene_block, use_otherargs
 from report import Line, per_block
 
 THREADS = 4
-WORKERS = THREADS - 1
 BLOCKS = 64
 MB = 1e6
 # What is repeated in every block is far more than this; what is sent once with it is less.
@@ -19,38 +18,41 @@ ONCE = 1.1
 
 def requests_per_block(bench):
     """Count requests of the steady state: after every worker has answered, until the last one has tidied up."""
-    yield from _requests("quick", 256, 0.0, bench, limit=5)
-    yield from _requests("0.5 s each", 256, 0.5, bench, limit=5)
-    yield from _requests("too large to ride inline", 1024, 0.0, bench, limit=7)
+    yield _requests(bench, 256, 0.0, THREADS, limit=5)
+    yield _requests(bench, 256, 0.5, THREADS, limit=5)
+    yield _requests(bench, 1024, 0.0, THREADS, limit=7)
+    yield _requests(bench, 512, 0.0, 2 * THREADS, limit=7)
+    yield _requests(bench, 512, 0.5, 2 * THREADS, limit=7)
 
 
-def _requests(case, size, seconds, bench, limit):
+def _requests(bench, size, seconds, threads, limit):
+    case = f"{size} x {size} x 4, {seconds or 'quick'}{' s' if seconds else ''}, numThreads {threads}"
     otherargs = types.SimpleNamespace(seconds=seconds)
     begun = time.time()
-    with bench.job_manager(THREADS) as manager:
-        _warm(manager, lambda: scene_block(0, size, otherargs))
+    with bench.job_manager(threads) as manager:
+        _warm(manager, threads, lambda: scene_block(0, size, otherargs))
         steady = time.time()
         jobs = (scene_block(number, size, otherargs) for number in range(BLOCKS))
-        outputs = list(in_rounds(manager, ndvi, jobs, THREADS))
+        outputs = list(in_rounds(manager, ndvi, jobs, threads))
         bench.meter.settle()
         over = time.time()
     by_workers = sum(output.worker != os.getpid() for output in outputs)
     requests = bench.meter.requests(steady, over)
-    bench.operations[f"{size} x {size}, {case}"] = per_block(requests, by_workers)
+    bench.operations[case] = per_block(requests, by_workers)
     before, after = bench.meter.requests(begun, steady), bench.meter.requests(over)
-    yield Line(
-        f"requests per block that a worker computes, {size} x {size} x 4 uint16, {case}",
+    return Line(
+        f"requests per block that a worker computes: {case}",
         len(requests) / by_workers,
         limit=limit,
         note=f"{by_workers} blocks; not counted: {len(before)} of set-up and warm-up, {len(after)} of teardown",
     )
 
 
-def _warm(manager, make_job):
+def _warm(manager, threads, make_job):
     """Have blocks computed until every worker has answered."""
     seen = set()
-    while len(seen) <= WORKERS:
-        seen |= {output.worker for output in in_rounds(manager, ndvi, [make_job() for _ in range(THREADS)], THREADS)}
+    while len(seen) < threads:
+        seen |= {output.worker for output in manager.runSubJobs(ndvi, [make_job() for _ in range(threads)])}
 
 
 def shared_otherargs(bench):
