@@ -1,6 +1,7 @@
 """Blocks of RIOS 2 in a worker: read what can be read here, call the user's function, return everything it made."""
 
 import copy
+import copyreg
 import dataclasses
 import sys
 import tempfile
@@ -11,6 +12,11 @@ import cloudpickle
 from rios.imagereader import readBlockAllFiles
 from rios.readerinfo import makeReaderInfo
 from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager, Timers
+
+try:
+    from osgeo import gdal, osr
+except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
+    gdal = osr = None
 
 __all__ = ["BlockComputer", "Computed"]
 
@@ -110,8 +116,6 @@ class _Reader:
     """Open files, temporary files and rasterized vectors of one process or thread."""
 
     def __init__(self) -> None:
-        from osgeo import gdal  # noqa: PLC0415 - needed here only
-
         gdal.UseExceptions()
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
@@ -122,3 +126,19 @@ class _Reader:
         return readBlockAllFiles(
             infiles, workinggrid, block, all_info, self._open, controls, self._temporary, self._rasterized
         )
+
+
+def _projection(wkt: str, mapping: list[int]) -> Any:
+    projection = osr.SpatialReference(wkt)
+    projection.SetDataAxisToSRSAxisMapping(mapping)
+    return projection
+
+
+def _reduced_projection(projection: Any) -> tuple[Any, ...]:
+    """Say how a projection is made anew: RIOS keeps those of vector layers, and GDAL's cannot be pickled."""
+    wkt = projection.ExportToWkt(["FORMAT=WKT2_2019"])
+    return _projection, (wkt, projection.GetDataAxisToSRSAxisMapping())
+
+
+if osr is not None:
+    copyreg.pickle(osr.SpatialReference, _reduced_projection)
