@@ -27,21 +27,25 @@ class BatchExecutor(Executor):
 
     Nothing is started, and nothing costs money, before the first call is submitted. Two executors with the same
     settings in one process share a run and its workers. A large array that many calls need belongs into a
-    `functools.partial`: what a partial holds is stored once, and kept by the workers.
+    `functools.partial`: what a partial holds is stored once, kept by the workers, and fresh for each call. A function
+    itself is kept as it is: what it remembers in globals or a closure, it remembers from call to call of one worker.
 
     Args:
         max_workers: How many workers, at least one.
-        settings: The settings; made from `overrides` and the environment if not given.
+        settings: The settings; if not given, they are made from `overrides` and the environment.
         overrides: Single settings, by name.
 
     Raises:
         ValueError: `max_workers` is no whole number of at least 1.
+        TypeError: There are both settings and overrides.
         SettingsError: A setting cannot be used.
     """
 
     def __init__(self, max_workers: int, settings: Settings | None = None, **overrides: Any) -> None:
         if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
             raise ValueError(f"max_workers is {max_workers!r}; it must be a whole number of at least 1.")
+        if settings is not None and overrides:
+            raise TypeError(f"BatchExecutor takes settings or overrides, not both: {', '.join(overrides)}")
         self._max_workers = max_workers
         self._settings = settings or load(Settings, **overrides)
         self._lock = threading.Lock()
@@ -153,8 +157,9 @@ class BatchExecutor(Executor):
 
 
 def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]] | None]:
-    """Take a partial apart: its function, and what it holds."""
-    if type(fn) is functools.partial:
+    """Take a partial apart: its function, and what it holds, unless that has gaps."""
+    gap = getattr(functools, "Placeholder", _split)  # new in Python 3.14
+    if type(fn) is functools.partial and not any(held is gap for held in fn.args):
         return fn.func, (fn.args, fn.keywords)
     return fn, None
 

@@ -322,6 +322,8 @@ class Run:
         if isinstance(message, WorkerNotice):
             self._force.note(message)
             self._wake.set()
+            if self._closing and message.event == "ready":  # too late to be told with the others
+                self._exchange.tasks.send([self._exchange.encode(Stop())])
         elif isinstance(message, Result | Failure):
             self._force.note_requests(message.worker, message.requests)
             self._settle(message.task, message)
