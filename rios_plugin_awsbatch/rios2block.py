@@ -116,7 +116,8 @@ class _Reader:
     """Open files, temporary files and rasterized vectors of one process or thread."""
 
     def __init__(self) -> None:
-        gdal.UseExceptions()
+        if gdal is not None:
+            gdal.UseExceptions()
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
         self._rasterized = RasterizationMgr()

@@ -1,0 +1,1 @@
+"""Where RIOS 1.4 keeps its job managers."""

@@ -1,0 +1,27 @@
+"""An NDVI as scripts for RIOS 1.4 do it: script INPUT OUTPUT [THREADS [TYPE]]."""
+
+import sys
+
+import numpy as np
+from rios import applier
+
+
+def ndvi(info, inputs, outputs):
+    red, infrared = inputs.img[1:3].astype(np.float32)
+    outputs.ndvi = ((infrared - red) / np.maximum(infrared + red, 1))[np.newaxis]
+
+
+infiles = applier.FilenameAssociations()
+infiles.img = sys.argv[1]
+outfiles = applier.FilenameAssociations()
+outfiles.ndvi = sys.argv[2]
+controls = applier.ApplierControls()
+controls.setWindowXsize(32)
+controls.setWindowYsize(32)
+controls.setOutputDriverName("GTiff")
+controls.setCreationOptions(["TILED=YES", "BLOCKXSIZE=32", "BLOCKYSIZE=32"])
+if sys.argv[3:]:
+    controls.setNumThreads(int(sys.argv[3]))
+if sys.argv[4:]:
+    controls.setJobManagerType(sys.argv[4])
+applier.apply(ndvi, infiles, outfiles, controls=controls)

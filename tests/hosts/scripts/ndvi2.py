@@ -1,0 +1,26 @@
+"""An NDVI as scripts for RIOS 2 do it: script INPUT OUTPUT [WORKERS]."""
+
+import sys
+
+import numpy as np
+from rios import applier
+from rios.structures import CW_AWSBATCH, ConcurrencyStyle
+
+
+def ndvi(info, inputs, outputs):
+    red, infrared = inputs.img[1:3].astype(np.float32)
+    outputs.ndvi = ((infrared - red) / np.maximum(infrared + red, 1))[np.newaxis]
+
+
+infiles = applier.FilenameAssociations()
+infiles.img = sys.argv[1]
+outfiles = applier.FilenameAssociations()
+outfiles.ndvi = sys.argv[2]
+controls = applier.ApplierControls()
+controls.setWindowSize(32, 32)
+controls.setOutputDriverName("GTiff")
+controls.setCreationOptions(["TILED=YES", "BLOCKXSIZE=32", "BLOCKYSIZE=32"])
+if sys.argv[3:]:
+    style = ConcurrencyStyle(numComputeWorkers=int(sys.argv[3]), computeWorkerKind=CW_AWSBATCH)
+    controls.setConcurrencyStyle(style)
+applier.apply(ndvi, infiles, outfiles, controls=controls)

@@ -1,0 +1,141 @@
+"""The contract between RIOS 1.4 and job managers, over the real one where it is, and over the double."""
+
+import hosted
+import pytest
+
+if hosted.contract() != 1:
+    pytest.skip("RIOS 1.4 is not installed; test_double.py runs this over a double of it", allow_module_level=True)
+
+import functions
+import numpy as np
+from contract import Contract
+from rios.parallel import jobmanager
+
+from rios_plugin_awsbatch import AWSBatchJobManager
+from rios_plugin_awsbatch.errors import PicklingError, WorkerTraceback
+
+THREADS = 3
+
+
+def controls_of(kind):
+    def parallel(controls):
+        controls.setNumThreads(THREADS)
+        controls.setJobManagerType(kind)
+
+    return parallel
+
+
+@pytest.fixture
+def host(farm, tmp_path):
+    return Contract(tmp_path, controls_of("AWSBatch"))
+
+
+@pytest.fixture
+def spy():
+    """A manager that writes down how the host calls it, and is forgotten afterwards."""
+    calls = []
+
+    class Spy(jobmanager.JobManager):
+        jobMgrType = "spy"
+
+        def __init__(self, numSubJobs):
+            calls.append(("new", numSubJobs))
+            super().__init__(numSubJobs)
+
+        def setTempdir(self, tempdir):
+            calls.append(("tempdir", tempdir))
+
+        def runSubJobs(self, function, fnInputs):
+            results = []
+            for info in fnInputs:
+                ready = info.prepareForPickling()
+                calls.append(("block", info.info.xblock, info.info.yblock, ready.otherargs is not None))
+                params = ready.getFunctionParams()
+                function(*params)
+                results.append(ready.getFunctionResult(params))
+            calls.append(("round", type(fnInputs), type(function).__name__))
+            return results
+
+        def finalise(self):
+            calls.append(("end",))
+
+    yield calls
+    Spy.jobMgrType = None
+
+
+def test_the_host_calls_a_manager_round_by_round(host, spy):
+    """One manager for an `apply`; in rounds of numThreads blocks, in order; at the end `finalise`."""
+    _, written = host.apply(functions.add_bands_whole, parallel=controls_of("spy"))
+    assert np.array_equal(written[0], hosted.image().sum(axis=0))
+    assert spy[:2] == [("new", THREADS), ("tempdir", str(host.folder))]
+    turns = [("round", list, "function")]
+    blocks = [("block", column, row, False) for row in range(2) for column in range(4)]
+    assert spy[2:] == [*blocks[:3], *turns, *blocks[3:6], *turns, *blocks[6:], *turns, ("end",)]
+
+
+def test_the_host_does_not_end_a_manager_that_failed(host, spy):
+    """After an error in a block there is no `finalise`."""
+    with pytest.raises(functions.BlockError):
+        host.apply(functions.fail_at, {"where": (1, 1)}, controls_of("spy"))
+    assert ("end",) not in spy
+    assert ("block", 1, 1, True) in spy
+
+
+def test_workers_compute_what_a_serial_run_computes(host):
+    """Every block is where it belongs."""
+    _, serial = host.apply(functions.add_bands_whole, parallel=False)
+    _, written = host.apply(functions.add_bands_whole)
+    assert np.array_equal(written, serial)
+
+
+def test_the_first_block_of_a_round_is_mains(host):
+    """Main computes blocks 0, 3 and 6, workers the others."""
+    _, written = host.apply(functions.say_who)
+    _, main = host.apply(functions.say_who, parallel=False)
+    mains = [
+        (row, column) for row in range(2) for column in range(4) if written[0, 32 * row, 32 * column] == main[0, 0, 0]
+    ]
+    assert mains == [(0, 0), (0, 3), (1, 2)]
+
+
+def test_otherargs_reach_every_block(host):
+    """They travel apart from the blocks, because all have them in common."""
+    other = {"table": np.arange(50, dtype=np.float32)[::-1], "offset": 2}
+    _, written = host.apply(functions.look_up, other)
+    _, serial = host.apply(functions.look_up, other, parallel=False)
+    assert np.array_equal(written, serial)
+
+
+def test_an_error_in_a_worker_is_the_users_own(host):
+    """With the traceback there as its cause; then the next `apply` works."""
+    with pytest.raises(functions.BlockError, match=r"block \(1, 0\) is bad") as caught:
+        host.apply(functions.fail_at, {"where": (1, 0)})
+    assert isinstance(caught.value.__cause__, WorkerTraceback)
+    assert "in fail_at" in str(caught.value.__cause__)
+    with pytest.raises(functions.BlockError, match=r"block \(0, 0\) is bad"):
+        host.apply(functions.fail_at, {"where": (0, 0)})
+    assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
+
+
+def test_what_cannot_be_pickled_is_named(host):
+    """A sentence says what it is."""
+    with pytest.raises(PicklingError, match="cannot be pickled"):
+        host.apply(functions.look_up, {"table": iter([1]).__iter__, "offset": (one for one in ())})
+
+
+def test_ours_replaces_the_hosts_own(monkeypatch, host):
+    """Also after a script has imported the host's module, and with the type from the environment."""
+    from rios.parallel.aws import batch  # noqa: PLC0415 - as scripts do
+
+    assert batch.AWSBatchJobManager is AWSBatchJobManager
+    assert jobmanager.getJobManagerClassByType("AWSBatch") is AWSBatchJobManager
+    monkeypatch.setenv("RIOS_DFLT_JOBMGRTYPE", "AWSBatch")
+    _, written = host.apply(functions.add_bands_whole, parallel=lambda controls: controls.setNumThreads(THREADS))
+    assert np.array_equal(written[0], hosted.image().sum(axis=0))
+
+
+def test_two_applies_share_a_run(farm, host):
+    """The second finds the workers of the first."""
+    for _ in range(2):
+        host.apply(functions.add_bands_whole)
+        assert len(farm.run_queues()) == 2

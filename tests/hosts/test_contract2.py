@@ -1,0 +1,174 @@
+"""The contract between RIOS 2 and compute workers, over the real one where it is, and over the double."""
+
+import threading
+
+import hosted
+import pytest
+
+if hosted.contract() != 2:
+    pytest.skip("RIOS 2 is not installed; test_double.py runs this over a double of it", allow_module_level=True)
+
+import functions
+import numpy as np
+from contract import Contract
+from rios import computemanager
+from rios.rioserrors import WorkerExceptionError
+from rios.structures import CW_AWSBATCH, BlockAssociations, ConcurrencyStyle, OtherInputs, Timers, WorkerErrorRecord
+
+from rios_plugin_awsbatch.errors import PicklingError, SettingsError
+
+BLOCKS = 8
+RIOS_READS = {"computeWorkersRead": False, "numReadWorkers": 1}
+# What our manager asks for, whatever else a version gives.
+NEEDED = {
+    "allInfo",
+    "blockList",
+    "controls",
+    "exceptionQue",
+    "inBlockBuffer",
+    "infiles",
+    "numWorkers",
+    "otherArgs",
+    "outBlockBuffer",
+    "tmpfileMgr",
+    "userFunction",
+    "workinggrid",
+}
+
+
+def style(kind=CW_AWSBATCH, **given):
+    return lambda controls: controls.setConcurrencyStyle(
+        ConcurrencyStyle(computeWorkerKind=kind, numComputeWorkers=2, **given)
+    )
+
+
+@pytest.fixture
+def host(farm, tmp_path):
+    return Contract(tmp_path, style())
+
+
+@pytest.fixture
+def spy():
+    """A manager that writes down what the host gives it, and computes nothing but zeros."""
+    seen = []
+
+    class Spy(computemanager.ComputeWorkerManager):
+        computeWorkerKind = "CW_SPY"
+        computeWorkersRead_default = True
+
+        def startWorkers(self, **given):
+            seen.append(("start", given))
+            self.outObjList = [Timers(), OtherInputs()]
+            threading.Thread(target=self.compute, kwargs=given, daemon=True).start()
+
+        @staticmethod
+        def compute(blockList, outBlockBuffer, exceptionQue, otherArgs, **_):
+            if otherArgs is not None:
+                exceptionQue.put(WorkerErrorRecord(functions.BlockError("spied"), "compute"))
+                outBlockBuffer.popTimeout = 0
+                outBlockBuffer.nextBlockQ.put(object())
+                return
+            for block in reversed(blockList):
+                outputs = BlockAssociations()
+                outputs.out = np.full((1, block.nrows, block.ncols), 10 * block.top + block.left, np.int32)
+                outBlockBuffer.insertCompleteBlock(block, outputs)
+
+        def shutdown(self):
+            seen.append(("shutdown", self.jobName))
+
+    yield seen
+    Spy.computeWorkerKind = None
+
+
+def test_the_host_gives_what_ours_needs(host, spy):
+    """The keywords, a buffer whose time-out can be lifted, blocks in any order; then one `shutdown`."""
+    returned, written = host.apply(functions.add_bands_whole, parallel=style("CW_SPY"))
+    (_, given), (last, _) = spy
+    assert given.keys() >= NEEDED
+    assert last == "shutdown"
+    assert given["inBlockBuffer"] is None
+    assert given["numWorkers"] == 2
+    finished = given["outBlockBuffer"]
+    assert {"popTimeout", "insertTimeout", "bufferCount", "nextBlockQ"} <= vars(finished).keys()
+    assert (finished.bufferCount.acquire(), finished.bufferCount.release()) == (True, None)
+    controls = given["controls"]
+    assert {"progress", "loggingstream", "optionsByImage", "windowxsize", "windowysize"} <= vars(controls).keys()
+    assert {"computeWorkerExtraParams", "numReadWorkers"} <= vars(controls.concurrency).keys()
+    assert [(name, number) for name, number, _ in given["infiles"]] == [("img", None)]
+    assert vars(given["infiles"]) == {"img": host.path}
+    assert len(given["blockList"]) == BLOCKS
+    assert [written[0, 32, 96], written[0, 0, 64]] == [10 * 32 + 96, 64]
+    assert len(returned.otherArgsList) == 1
+
+
+def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
+    """It is waiting for a block when the error comes: a block that is not there wakes it, and it looks for errors."""
+    with pytest.raises(WorkerExceptionError):
+        host.apply(functions.fail_at, {"where": None}, style("CW_SPY"))
+    said = capsys.readouterr().err
+    assert said.count("Error in") == 1
+    assert "BlockError: spied" in said
+    assert [what for what, _ in spy] == ["start", "shutdown"]
+
+
+@pytest.mark.parametrize("given", [{}, RIOS_READS, {"computeWorkerExtraParams": {"read": "workers"}}])
+def test_workers_compute_what_a_serial_run_computes(given, host):
+    """Every block is where it belongs, whoever reads: we, the host, or the workers."""
+    _, serial = host.apply(functions.add_bands_whole, parallel=False)
+    _, written = host.apply(functions.add_bands_whole, parallel=style(**given))
+    assert np.array_equal(written, serial)
+
+
+def test_workers_compute_all_blocks(host):
+    """Main computes none of them."""
+    _, written = host.apply(functions.say_who)
+    _, main = host.apply(functions.say_who, parallel=False)
+    assert main[0, 0, 0] not in written
+
+
+def test_sums_in_otherargs_are_exact(host):
+    """Each task has its own copy, and the one of main stays as it was."""
+    returned, _ = host.apply(functions.count_pixels, {"pixels": 0, "blocks": []})
+    assert sum(one.pixels for one in returned.otherArgsList) == hosted.ROWS * hosted.COLUMNS
+    assert sorted(block for one in returned.otherArgsList for block in one.blocks) == [
+        (column, row) for column in range(4) for row in range(2)
+    ]
+
+
+@pytest.mark.parametrize("read", ["main", "workers"])
+def test_timings_of_the_workers_are_merged(read, host):
+    """An interval for each block that was read, computed and inserted, wherever that was."""
+    returned, _ = host.apply(functions.add_bands_whole, parallel=style(computeWorkerExtraParams={"read": read}))
+    for name in ("reading", "userfunction", "insert_computebuffer"):
+        assert len(returned.timings.getDurationsForName(name)) == BLOCKS, name
+
+
+@pytest.mark.parametrize("given", [{}, RIOS_READS])
+def test_the_users_error_is_reported_once(given, host, capsys):
+    """As the host reports those of its own workers; then the next `apply` works."""
+    with pytest.raises(WorkerExceptionError):
+        host.apply(functions.fail_at, {"where": (2, 1)}, style(**given))
+    said = capsys.readouterr().err
+    assert said.count("Error in compute worker") == 1
+    assert said.count("in fail_at") == 1
+    assert "BlockError: block (2, 1) is bad" in said
+    assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
+
+
+def test_what_cannot_be_pickled_is_named(host):
+    """A sentence says what it is, before anything is computed."""
+    with pytest.raises(PicklingError, match="cannot be pickled"):
+        host.apply(functions.look_up, {"table": (one for one in ())})
+
+
+def test_an_unknown_parameter_is_named(host):
+    """With those that there are."""
+    with pytest.raises(SettingsError, match=r"'stak'.*It may say: .*stack"):
+        host.apply(functions.add_bands_whole, parallel=style(computeWorkerExtraParams={"stak": "RIOS"}))
+
+
+def test_two_applies_share_a_run(farm, host):
+    """The second finds the workers of the first."""
+    for _ in range(2):
+        host.apply(functions.add_bands_whole)
+        assert len(farm.run_queues()) == 2

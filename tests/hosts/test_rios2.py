@@ -1,0 +1,216 @@
+"""The compute workers within RIOS 2: everything that a script can ask for, compared with a serial run."""
+
+import hosted
+import pytest
+
+if hosted.generation() != 2:
+    reason = "RIOS 2 is not installed (tox -e rios2, riosdev do it); test_double.py runs a double of it"
+    pytest.skip(reason, allow_module_level=True)
+
+import functions
+from helpers import eventually
+from listening import listening_ports
+from rios.structures import CW_AWSBATCH, ConcurrencyStyle
+from scenarios import JOBS, Job, outputs, run
+from scene import differences
+
+from rios_plugin_awsbatch import live
+from rios_plugin_awsbatch.local import LocalAWS
+
+IMAGE = {"img": "bands.tif"}
+BLOCKS = 12
+READERS = ["main", "workers", "mixed", "rios"]
+ABOUT_INPUTS = Job(functions.about_inputs, {"img": "bands.tif", "second": "other.tif"})
+PLAIN = JOBS["plain"]
+
+
+def on_batch(**style):
+    given = {"numComputeWorkers": 2, "computeWorkerKind": CW_AWSBATCH, **style}
+    return lambda controls: controls.setConcurrencyStyle(ConcurrencyStyle(**given))
+
+
+def on_batch_with(**params):
+    return on_batch(computeWorkerExtraParams=params)
+
+
+@pytest.fixture
+def local(files):
+    return lambda name: str(files / name)
+
+
+@pytest.fixture
+def remote(uploaded):
+    return lambda name: f"{uploaded}/{name}"
+
+
+@pytest.fixture
+def mixed(local, remote):
+    """Every second kind of file is one that workers can open."""
+    return lambda name: (remote if name in ("other.tif", "shifted.tif", "coarse.tif", "fields.shp") else local)(name)
+
+
+def counted(**more):
+    return Job(functions.count_pixels, IMAGE, other={"pixels": 0, "blocks": [], **more})
+
+
+def sent_by(action):
+    """Return how many bytes main has sent to workers meanwhile."""
+    (one,) = live._runs.values()
+    before = one.statistics().bytes_sent
+    action()
+    return one.statistics().bytes_sent - before
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", [*JOBS, "inputs"])
+def test_workers_write_what_a_serial_run_writes(name, reader, farm, local, remote, mixed, serial, tmp_path):
+    """Pixels, projection, no-data values, statistics, overviews and colours are the same, whoever reads."""
+    job = JOBS.get(name, ABOUT_INPUTS)
+    place = {"workers": remote, "mixed": mixed}.get(reader, local)
+    style = {"computeWorkersRead": False, "numReadWorkers": 2} if reader == "rios" else {}
+    run(job, tmp_path, place, on_batch(**style))
+    assert differences(outputs(job, tmp_path), serial(job)) == []
+
+
+def test_inputs_travel_only_if_workers_cannot_open_them(farm, local, remote, tmp_path):
+    """With `auto`, what is on /vsis3/ is read by workers; `main` and `workers` say who reads, wherever it is."""
+    size = 3 * 110 * 90 * 2
+    run(PLAIN, tmp_path, local, on_batch())
+    sent = {
+        (read, place): sent_by(lambda place=place, read=read: run(PLAIN, tmp_path, place, on_batch_with(read=read)))
+        for read in ("auto", "main", "workers")
+        for place in (local, remote)
+    }
+    shipped = {which for which, count in sent.items() if count > size}
+    assert shipped == {("auto", local), ("main", local), ("main", remote)}
+
+
+def test_sums_in_otherargs_are_exact(farm, local, tmp_path):
+    """Each task has its own copy; the list of them has each pixel and each block once."""
+    returned, other = run(counted(), tmp_path, local, on_batch())
+    assert sum(one.pixels for one in returned.otherArgsList) == 110 * 90
+    assert len({block for one in returned.otherArgsList for block in one.blocks}) == BLOCKS
+    assert sum(len(one.blocks) for one in returned.otherArgsList) == BLOCKS
+    assert other.pixels == 0
+
+
+def test_sums_are_exact_when_a_task_runs_twice(farm, local, tmp_path):
+    """A process that is killed after it has counted a block takes its count with it."""
+    job = Job(functions.count_and_be_killed_once, IMAGE, other={"pixels": 0, "blocks": [], "folder": str(tmp_path)})
+    returned, _ = run(job, tmp_path, local, on_batch_with(blocks_per_task=2))
+    assert (tmp_path / "killed").exists()
+    assert sum(one.pixels for one in returned.otherArgsList) == 110 * 90
+    assert sum(len(one.blocks) for one in returned.otherArgsList) == BLOCKS
+
+
+@pytest.mark.parametrize("reader", READERS[:2])
+def test_timings_of_the_workers_are_merged(reader, farm, local, remote, tmp_path):
+    """The report has an interval for each block that was read, computed and inserted, wherever that was."""
+    place = {"main": local, "workers": remote}[reader]
+    returned, _ = run(counted(), tmp_path, place, on_batch())
+    for name in ("reading", "userfunction", "insert_computebuffer", "pop_computebuffer"):
+        assert len(returned.timings.getDurationsForName(name)) == BLOCKS, name
+    assert "userfunction" in returned.timings.formatReport(level=1)
+    assert returned.workinggrid.getDimensions() == (90, 110)
+
+
+def test_progress_is_shown_as_in_a_serial_run(farm, local, tmp_path):
+    """A progress object of the script's, which cannot be pickled, hears the same from main."""
+    heard = {}
+    for how, parallel in {"serial": None, "aws": on_batch()}.items():
+        progress = _Progress(heard.setdefault(how, []))
+        run(_with_progress(progress), tmp_path, local, parallel)
+    assert heard["aws"] == heard["serial"]
+    assert heard["aws"][-1] == 100
+
+
+def test_a_call_before_closing_stays_in_main(farm, local, serial, tmp_path):
+    """What setCallBeforeClose is given is called once by main, and need not be pickled."""
+    from rios.applier import ApplierControls  # noqa: PLC0415 - of RIOS 2.0.7 or later
+
+    if not hasattr(ApplierControls, "setCallBeforeClose"):
+        pytest.skip("this RIOS has no setCallBeforeClose")
+    called = []
+    unpicklable = iter([1])
+
+    def configure(controls, applier, place):
+        controls.setCallBeforeClose(lambda dataset, one: called.append(next(one)), args=[unpicklable], imagename="out")
+
+    run(Job(functions.add_bands, IMAGE, configure=configure), tmp_path, local, on_batch())
+    assert called == [1]
+
+
+def test_no_port_is_opened(farm, local, tmp_path):
+    """Main listens nowhere while workers work."""
+    ports = []
+    run(_with_progress(_Progress(ports, listening_ports)), tmp_path, local, on_batch())
+    assert ports
+    assert set(ports) == {frozenset()}
+
+
+def test_two_applies_share_a_run(farm, local, tmp_path):
+    """The second finds the workers of the first: there are two queues, not four."""
+    for _ in range(2):
+        run(PLAIN, tmp_path, local, on_batch())
+        assert len(farm.run_queues()) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_nobody_calls_it_deprecated(farm, local, tmp_path, capfd):
+    """RIOS's own manager of that name warns at its start; ours has no reason to."""
+    run(PLAIN, tmp_path, local, on_batch())
+    assert "WARNING" not in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not hosted.has_old_calls(), reason="this RIOS has no setNumThreads any more")
+def test_the_old_pair_of_calls_is_translated(farm, local, serial, tmp_path, capsys):
+    """setNumThreads and setJobManagerType become workers of ours; that they are old is RIOS's to say."""
+
+    def old_pair(controls):
+        controls.setNumThreads(2)
+        controls.setJobManagerType("AWSBatch")
+
+    run(PLAIN, tmp_path, local, old_pair)
+    assert "CW_AWSBATCH" not in capsys.readouterr().err
+    assert differences(outputs(PLAIN, tmp_path), serial(PLAIN)) == []
+
+
+def test_blocks_begin_with_the_first_worker(local, serial, tmp_path):
+    """Where Batch has room for one worker of three, output is written while the others wait for their start."""
+    statuses = []
+    with LocalAWS(workers=1) as aws, aws.activated():
+        from helpers import Cloud  # noqa: PLC0415 - after the embedded AWS
+
+        cloud = Cloud(aws)
+
+        def waiting(percent):
+            listed = [cloud.batch.list_jobs(arrayJobId=job, jobStatus="RUNNABLE") for job in cloud.unfinished_jobs()]
+            return sum(len(answer["jobSummaryList"]) for answer in listed) if percent > 50 else None
+
+        try:
+            run(_with_progress(_Progress(statuses, waiting)), tmp_path, local, on_batch(numComputeWorkers=3))
+        finally:
+            live.close_all()
+            eventually(lambda: not cloud.left())
+    assert 2 in statuses
+    assert differences(outputs(PLAIN, tmp_path), serial(PLAIN)) == []
+
+
+class _Progress:
+    """A progress object which cannot be pickled."""
+
+    def __init__(self, heard, what=lambda percent: percent):
+        self._heard, self._what, self._frames = heard, what, iter([])
+
+    def setProgress(self, percent):
+        self._heard.append(self._what(percent))
+
+    def setTotalSteps(self, steps):
+        pass
+
+
+def _with_progress(progress):
+    def configure(controls, applier, place):
+        controls.setProgress(progress)
+
+    return Job(functions.add_bands, IMAGE, configure=configure)
