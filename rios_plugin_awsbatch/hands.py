@@ -48,14 +48,15 @@ class Hands:
         self._waiting = 0  # tasks fetched and not begun
         self._begun: float | None = None  # when the task in hand was begun
         self._typical: float | None = None  # seconds that recent tasks took
-        self._receiving = self._preparing = 0.03  # seconds that it takes to receive a task, and to prepare it
+        self._receiving = 0.05  # seconds that it takes to receive tasks,
+        self._preparing = 0.0  # and to prepare each
         self.busy_until = 0.0  # when the last task was finished
         self.stopping = False
 
-    def take(self, held: Held) -> None:
-        """Hold a task from now on."""
+    def take(self, *tasks: Held) -> None:
+        """Hold these tasks from now on."""
         with self._changed:
-            self._held[held.receipt] = held
+            self._held.update({held.receipt: held for held in tasks})
 
     def drop(self, *receipts: str) -> None:
         """Hold these tasks no more: they are answered, or handed back."""
@@ -90,7 +91,7 @@ class Hands:
             self._waiting -= number
 
     def fetched(self, receiving: float, preparing: float) -> None:
-        """Note how long a fetch took: the receiving, which may have waited for a task to come, and the rest."""
+        """Note how long a fetch took: the receiving, which may have waited for a task, and preparing each."""
         self._receiving = min(self._receiving, receiving)  # the quickest did not wait
         self._preparing = 0.7 * self._preparing + 0.3 * preparing
 
@@ -115,7 +116,8 @@ class Hands:
         """Return how many tasks to fetch at once."""
         if self._typical is None:
             return 1
-        return min(max(int(BATCH_SECONDS / max(self._typical, _SHORTEST_SECONDS)), 1), BATCH_TASKS)
+        each = max(self._typical + self._preparing, _SHORTEST_SECONDS)
+        return min(max(int(BATCH_SECONDS / each), 1), BATCH_TASKS)
 
     def wait_until_due(self) -> Literal["fetch", "hand back", "stop"]:
         """Wait until it is time to fetch, to hand back what waits here, or to stop; say which.

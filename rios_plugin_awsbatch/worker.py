@@ -175,20 +175,25 @@ class Worker:
             self._hands.room(), wait=wait, visibility=self._settings.visibility_timeout
         )
         received_at = time.monotonic()
+        tasks: list[Held] = []
         for position, message in enumerate(received):
             content = self._decoded(message)
-            if isinstance(content, Task) and self._hands.stopping:
-                self._return([Held(content, message.receipt, message.attempts)])
-            elif isinstance(content, Task):
-                self._prepare(Held(content, message.receipt, message.attempts))
+            if isinstance(content, Task):
+                tasks.append(Held(content, message.receipt, message.attempts))
             elif isinstance(content, Stop):
                 self._exchange.tasks.delete([message.receipt])
                 self._exchange.tasks.extend([other.receipt for other in received[position + 1 :]], 0)
                 self._hands.stop()
                 self._ready.put(_Stopped("the run is over"))
                 break
+        if self._hands.stopping:
+            self._return(tasks)
+            tasks = []
+        self._hands.take(*tasks)  # all of them, so that none becomes visible while another one is downloaded
+        for held in tasks:
+            self._prepare(held)
         if received:
-            self._hands.fetched(received_at - begun, time.monotonic() - received_at)
+            self._hands.fetched(received_at - begun, (time.monotonic() - received_at) / len(received))
         return bool(received)
 
     def _hand_back_waiting(self) -> None:
@@ -209,6 +214,8 @@ class Worker:
         """Return the content of a message; None if it must be left alone."""
         try:
             return self._exchange.decode(message.body)
+        except VersionMismatchError:
+            raise  # this worker is of no use, and says so
         except MessageError as error:
             log.error("run=%s worker=%s %s", self._run, self._name, error)  # noqa: TRY400 - the sentence is enough
         if peek_run(message.body) in (None, self._run):  # it can never be of use; another run's may be, to that one
@@ -217,7 +224,6 @@ class Worker:
 
     def _prepare(self, held: Held) -> None:
         """Download what the task needs, and put it into the main thread's hands."""
-        self._hands.take(held)
         try:
             self._check(held)
             ready = dataclasses.replace(held, arguments=self._exchange.unpack(held.task.arguments))
