@@ -39,8 +39,8 @@ class PicklingError(AWSBatchException):
     """A function, an argument or a result cannot be pickled; the message names it."""
 
 
-class VersionMismatchError(AWSBatchException):
-    """Main and worker run versions that cannot exchange pickles."""
+class VersionMismatchError(MessageError):
+    """Main and worker run versions that cannot exchange messages or pickles."""
 
 
 class WorkersError(AWSBatchException):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from .awserrors import is_missing_queue, is_passing, sentence_for
-from .errors import MessageError, StackError
+from .errors import MessageError, StackError, VersionMismatchError
 from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, NEW_QUEUE_SECONDS, Exchange, Received
 from .messages import Message, Stop, peek_run
 
@@ -124,7 +124,9 @@ class Inbox:
 
     def _refuse(self, received: Received, error: MessageError) -> None:
         run = self._exchange.key.run
-        if peek_run(received.body) in (None, run):
+        if isinstance(error, VersionMismatchError):
+            self._failed(error)
+        elif peek_run(received.body) in (None, run):
             log.warning("run=%s %s", run, error)
             self._delete(received)
         else:

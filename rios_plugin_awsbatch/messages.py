@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from .errors import MessageError
+from .errors import MessageError, VersionMismatchError
 
 __all__ = [
     "Failure",
@@ -215,7 +215,8 @@ def decode(text: str, key: RunKey) -> Message:
     """Return the message that `text` holds.
 
     Raises:
-        MessageError: It is no message, is damaged or forged, or belongs to another run or wire version.
+        MessageError: It is no message, is damaged or forged, or belongs to another run.
+        VersionMismatchError: It is of another wire version.
     """
     header = _WIRE.match(text)
     if header is None:
@@ -224,15 +225,15 @@ def decode(text: str, key: RunKey) -> Message:
             f"{text[:24]!r}); nothing else may send to the queues of a run."
         )
     version, run, mac = header.groups()
-    if version != WIRE_VERSION:
-        raise MessageError(
-            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install "
-            "the same version of rios-plugin-awsbatch in main and in the worker's image."
-        )
     if run != key.run:
         raise MessageError(
             f"A message of run {run} is on a queue of run {key.run}; one run at a time may own a queue. "
             "Wait for the other run to end, purge the queue, or let each run create its own queues."
+        )
+    if version != WIRE_VERSION:
+        raise VersionMismatchError(
+            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install "
+            "the same version of rios-plugin-awsbatch in main and in the worker's image."
         )
     body = text[header.end() :].encode(errors="surrogatepass")
     if not key.verifies(body, mac):
