@@ -20,7 +20,7 @@ class Held:
 
     Attributes:
         receipt: The handle of its message.
-        attempts: How often the message has been received by any worker, this time included.
+        attempts: How many attempts at it there have been by any worker, this one included.
         arguments: The pickled arguments.
     """
 

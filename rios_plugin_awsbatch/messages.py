@@ -109,6 +109,7 @@ class Task(_Model):
     Attributes:
         task: The task's number within the run.
         name: What users call it: a block's place, or the function's name.
+        failed: How many attempts at it have failed before this message was sent.
         python: Main's Python version, "3.11"; pickled code is read by the same minor version only.
         cloudpickle: Main's cloudpickle major version.
         function: The callable; workers keep it.
@@ -120,6 +121,7 @@ class Task(_Model):
     kind: Literal["task"] = "task"
     task: int
     name: _Text
+    failed: int = 0
     python: str
     cloudpickle: int
     function: Payload

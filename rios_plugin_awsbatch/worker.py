@@ -134,7 +134,7 @@ class Worker:
             return self._refusal(held.task, TaskLostError(text))
         self._hands.drop(held.receipt)
         with _logged("hand back a task"):
-            self._exchange.tasks.extend([held.receipt], 0)
+            self._send_anew([held], failed=1)
         return None
 
     # --- fetcher thread
@@ -179,7 +179,7 @@ class Worker:
         for position, message in enumerate(received):
             content = self._decoded(message)
             if isinstance(content, Task):
-                tasks.append(Held(content, message.receipt, message.attempts))
+                tasks.append(Held(content, message.receipt, content.failed + message.attempts))
             elif isinstance(content, Stop):
                 self._exchange.tasks.delete([message.receipt])
                 self._exchange.tasks.extend([other.receipt for other in received[position + 1 :]], 0)
@@ -187,7 +187,7 @@ class Worker:
                 self._ready.put(_Stopped("the run is over"))
                 break
         if self._hands.stopping:
-            self._return(tasks)
+            self._send_anew(tasks)
             tasks = []
         self._hands.take(*tasks)  # all of them, so that none becomes visible while another one is downloaded
         for held in tasks:
@@ -206,7 +206,7 @@ class Worker:
                 waiting.append(held)
         self._hands.returned(len(waiting))
         with _logged("hand back tasks"):
-            self._return(waiting)
+            self._send_anew(waiting)
         self._hands.drop(*(held.receipt for held in waiting))
         log.info("run=%s worker=%s tasks handed back: %d", self._run, self._name, len(waiting))
 
@@ -214,8 +214,6 @@ class Worker:
         """Return the content of a message; None if it must be left alone."""
         try:
             return self._exchange.decode(message.body)
-        except VersionMismatchError:
-            raise  # this worker is of no use, and says so
         except MessageError as error:
             log.error("run=%s worker=%s %s", self._run, self._name, error)  # noqa: TRY400 - the sentence is enough
         if peek_run(message.body) in (None, self._run):  # it can never be of use; another run's may be, to that one
@@ -277,17 +275,23 @@ class Worker:
         storer.join(timeout=10)
         unfinished = self._hands.held()
         with _logged("hand back tasks"):
-            self._return(unfinished)
+            self._send_anew(unfinished)
             if unfinished and self._fetcher.is_alive():  # its request may wait at the queue, and get one of them
                 self._fetcher.join(timeout=FETCHER_SECONDS)
         log.info("run=%s worker=%s ends: %s; tasks handed back: %d", self._run, self._name, reason, len(unfinished))
         with _logged("say goodbye"):
             self.announce("gone", reason)
 
-    def _return(self, unfinished: list[Held]) -> None:
-        """Send tasks anew and delete their messages: that this worker was told to stop counts as no attempt."""
-        self._exchange.tasks.send([self._exchange.encode(held.task) for held in unfinished])
-        self._exchange.tasks.delete([held.receipt for held in unfinished])
+    def _send_anew(self, tasks: list[Held], *, failed: int = 0) -> None:
+        """Send tasks anew and delete their messages; SQS alone would count this worker's attempt as a failed one.
+
+        Args:
+            tasks: The tasks.
+            failed: How many of this worker's attempts count: none where it has been told to stop.
+        """
+        anew = [held.task.model_copy(update={"failed": held.attempts - 1 + failed}) for held in tasks]
+        self._exchange.tasks.send([self._exchange.encode(task) for task in anew])
+        self._exchange.tasks.delete([held.receipt for held in tasks])
 
     # --- small things
 
