@@ -112,7 +112,7 @@ JOBS = {
 }
 
 
-def run(job, folder, place, parallel=None, block=scene.BLOCK):
+def run(job, folder, place, parallel=None):
     """Apply a job.
 
     Args:
@@ -120,7 +120,6 @@ def run(job, folder, place, parallel=None, block=scene.BLOCK):
         folder: Where the outputs go.
         place: Gives the path of a file of the scene.
         parallel: Called with the controls; a serial run if not given.
-        block: Pixels on a side of a block.
 
     Returns:
         What ``apply`` returned, and the otherargs.
@@ -136,8 +135,8 @@ def run(job, folder, place, parallel=None, block=scene.BLOCK):
         paths = [str(folder / f"{name}-{number}") for number in range(count or 1)]
         setattr(outfiles, name, paths[0] if count is None else paths)
     controls = applier.ApplierControls()
-    controls.setWindowXsize(block)
-    controls.setWindowYsize(block)
+    controls.setWindowXsize(scene.BLOCK)
+    controls.setWindowYsize(scene.BLOCK)
     controls.setTempdir(str(folder))
     if job.driver is not None:
         controls.setOutputDriverName(job.driver)

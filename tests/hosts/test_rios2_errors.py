@@ -38,9 +38,10 @@ def truncated(files, tmp_path, farm):
     path = tmp_path / "truncated.tif"
     data = (files / "bands.tif").read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
-    farm.s3.upload_file(str(path), farm.bucket, "scene/truncated.tif")
-    yield {"local": str(path), "remote": f"/vsis3/{farm.bucket}/scene/truncated.tif"}
-    farm.s3.delete_object(Bucket=farm.bucket, Key="scene/truncated.tif")
+    key = f"{tmp_path.name}/truncated.tif"  # a folder that GDAL has not listed yet
+    farm.s3.upload_file(str(path), farm.bucket, key)
+    yield {"local": str(path), "remote": f"/vsis3/{farm.bucket}/{key}"}
+    farm.s3.delete_object(Bucket=farm.bucket, Key=key)
 
 
 def assert_goes_on(local, serial, folder):
@@ -65,7 +66,7 @@ def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, caps
     from rios_plugin_awsbatch import live  # noqa: PLC0415 - to look inside
 
     with pytest.raises(WorkerExceptionError):
-        run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch(), block=16)
+        run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch())
     (one,) = live._runs.values()
     assert one._pending == {}
     assert "in fail_at" in capsys.readouterr().err
