@@ -67,7 +67,9 @@ class Account:
 
     def output(self, job):
         stream = job["container"]["logStreamName"]
-        answer = self.logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream, startFromHead=True)
+        options = job["container"].get("logConfiguration", {}).get("options", {})
+        group = options.get("awslogs-group", "/aws/batch/job")
+        answer = self.logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
         return [event["message"] for event in answer["events"]]
 
     def define(self, image="rios:latest", **more):

@@ -22,7 +22,7 @@ from .order import Order
 
 __all__ = ["install"]
 
-LOG_GROUP = "/aws/batch/job"
+LOG_GROUP = "/aws/batch/job"  # for a definition that names none
 STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 _CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
 _MOST_ATTEMPTS = 10
@@ -126,6 +126,7 @@ class _BatchBackend(BatchBackend):
             image=properties["image"],
             command=tuple(_filled_in(part, parameters) for part in command),
             environment=environment,
+            log_group=_log_group(properties),
             attempts=_attempts(retry),
             rules=_rules(retry),
             timeout=_seconds(timeout),
@@ -178,6 +179,11 @@ def _pairs(properties: Mapping[str, Any]) -> dict[str, str]:
     return {pair["name"]: pair["value"] for pair in properties.get("environment") or []}
 
 
+def _log_group(properties: Mapping[str, Any]) -> str:
+    options = (properties.get("logConfiguration") or {}).get("options") or {}
+    return str(options.get("awslogs-group", LOG_GROUP))
+
+
 def _filled_in(part: str, parameters: Mapping[str, str]) -> str:
     for name, value in parameters.items():
         part = part.replace(f"Ref::{name}", value)
@@ -223,6 +229,7 @@ def _given_by_request(
         "vcpus",
         "memory",
         "resourceRequirements",
+        "logConfiguration",
         "volumes",
         "mountPoints",
         "ulimits",
@@ -293,15 +300,15 @@ def _array_properties(job: Job) -> dict[str, Any]:
     return {"size": len(job.children), "statusSummary": counts}
 
 
-def _log_to(region: str) -> Callable[[str, list[str]], None]:
-    """Return a function that adds lines to a stream of moto's CloudWatch logs."""
+def _log_to(region: str) -> Callable[[str, str, list[str]], None]:
+    """Return a function that adds lines to a stream of a group of moto's CloudWatch logs."""
     backend = logs_backends[DEFAULT_ACCOUNT_ID][region]
-    backend.ensure_log_group(LOG_GROUP)
 
-    def log(stream: str, lines: list[str]) -> None:
-        backend.ensure_log_stream(LOG_GROUP, stream)
+    def log(group: str, stream: str, lines: list[str]) -> None:
+        backend.ensure_log_group(group)
+        backend.ensure_log_stream(group, stream)
         now = int(time.time() * 1000)
-        backend.put_log_events(LOG_GROUP, stream, [{"timestamp": now, "message": line} for line in lines])
+        backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
 
     return log
 

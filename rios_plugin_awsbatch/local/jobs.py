@@ -33,7 +33,7 @@ BEFORE_START = frozenset({"SUBMITTED", "PENDING", "RUNNABLE"})
 TIMED_OUT = "Job attempt duration exceeded timeout"
 EXITED = "Essential container in task exited"
 
-LogSink = Callable[[str, list[str]], None]
+LogSink = Callable[[str, str, list[str]], None]
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -70,6 +70,7 @@ class JobSpec:
     image: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    log_group: str = "/aws/batch/job"
     attempts: int = 1
     rules: tuple[Rule, ...] = ()
     timeout: float | None = None
@@ -136,7 +137,7 @@ class JobService:
         stop_grace: Seconds between SIGTERM and SIGKILL.
         environment: What every job's environment begins with.
         scratch: Folder in which every attempt has one of its own, gone when the attempt ends.
-        log: Takes a log stream's name and lines of output.
+        log: Takes a log group's name, a log stream's, and lines of output.
     """
 
     def __init__(
@@ -266,7 +267,8 @@ class JobService:
 
     def _wait(self, job: Job, attempt: Attempt, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
-        reader = threading.Thread(target=self._copy_log, args=[attempt.log_stream, process.stdout], daemon=True)
+        place = (job.spec.log_group, attempt.log_stream)
+        reader = threading.Thread(target=self._copy_log, args=[*place, process.stdout], daemon=True)
         reader.start()
         limit = threading.Timer(job.spec.timeout or 0, self._stop, [job, TIMED_OUT])
         limit.daemon = True
@@ -279,10 +281,10 @@ class JobService:
         reader.join(1)
         attempt.exit_code = code if code >= 0 else 128 - code
 
-    def _copy_log(self, stream: str, output: IO[bytes]) -> None:
+    def _copy_log(self, group: str, stream: str, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                self._log(stream, [line.decode(errors="replace").rstrip("\r\n")])
+                self._log(group, stream, [line.decode(errors="replace").rstrip("\r\n")])
 
     def _stop(self, job: Job, reason: str) -> None:
         with self._changed:

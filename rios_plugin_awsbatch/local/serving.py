@@ -14,7 +14,9 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import batch, queues, web
+from rios_plugin_awsbatch.shipped import folder
+
+from . import batch, queues, stacks, web
 from .order import Order
 
 __all__ = ["serving"]
@@ -27,6 +29,7 @@ def serving(order: Order) -> Iterator[str]:
     order = dataclasses.replace(order, endpoint=f"http://127.0.0.1:{server.server_port}")
     with tempfile.TemporaryDirectory(prefix="rios-awsbatch-local-", ignore_cleanup_errors=True) as scratch:
         queues.install(order.endpoint)
+        stacks.install()
         service = batch.install(order, Path(scratch), os.environ)
         _create_stack(order)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -45,6 +48,9 @@ def _application(middleware: str | None) -> Any:
 
 
 def _create_stack(order: Order) -> None:
-    template = Path(__file__).with_name("stack.yaml").read_text(encoding="utf-8")
+    template = (folder("stack") / "batch.yaml").read_text(encoding="utf-8")
     backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][order.region]
-    backend.create_stack(order.stack, template, {"MaxJobs": str(order.workers)}, tags={})
+    stack = backend.create_stack(order.stack, template, {"MaxJobs": str(order.workers)}, tags={})
+    if stack.status != "CREATE_COMPLETE":
+        reasons = [event.resource_status_reason for event in stack.events if event.resource_status == "CREATE_FAILED"]
+        raise RuntimeError("; ".join(map(str, reasons)))
