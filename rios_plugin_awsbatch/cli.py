@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from ._version import __version__
 from .errors import AWSBatchException
+from .stackcli import messages_only, stack
 
 if TYPE_CHECKING:
     from .exchange import Clients
@@ -121,19 +122,13 @@ def doctor(*, worker: bool) -> None:
     sys.exit(min(bad, 1))
 
 
+commands.add_command(stack)
+
+
 def main() -> None:
     """Run ``rios-awsbatch``; a user's mistake is one sentence, a bug is a traceback."""
-    try:
+    with messages_only("rios-awsbatch"):
         commands(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except AWSBatchException as error:
-        if error.__cause__ is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
-            raise
-        sys.exit(f"rios-awsbatch: {error}")
 
 
 def _stack() -> "tuple[Clients, Settings, str]":

@@ -19,7 +19,7 @@ PACKAGE = ROOT.name
 
 # Who may know RIOS, the embedded AWS, and GDAL.
 HOSTS = {"jobmanager", "rios2", "rios2block", "autoload"}
-COMMANDS = {"cli", "demo"}
+COMMANDS = {"cli", "stackcli", "demo"}
 RASTER = {"raster", "quicklook", "demo", "rios2block"}
 
 MAINS_SIDE = {"run", "executor", "live", "jobmanager", "rios2", "outbox", "inbox", "launch", "workforce", "resources"}
@@ -181,8 +181,8 @@ def test_nothing_below_the_commands_knows_the_embedded_aws():
 
 
 def test_the_embedded_aws_knows_nothing_of_the_plugin():
-    """It runs jobs, whatever they are: of the package it imports the errors only."""
-    assert reached("local") <= {"local", "errors"}
+    """It runs jobs, whatever they are: of the package it imports the errors, and where the template is."""
+    assert reached("local", "local.server") <= {"local", "errors", "shipped"}
 
 
 def test_only_the_raster_job_imports_gdal():

@@ -45,12 +45,18 @@ class Account:
             session = boto3.Session()
             for service in ("batch", "cloudformation", "logs", "s3", "sqs"):
                 setattr(self, service, session.client(service, config=Config(max_pool_connections=50)))
+        (stack,) = self.cloudformation.describe_stacks(StackName=aws.environment["RIOS_AWSBATCH_STACK"])["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def submit(self, *command, definition="riosJobDefinition", environment=None, **more):
+    def submit(self, *command, definition=None, environment=None, **more):
         overrides = {"environment": [{"name": n, "value": v} for n, v in (environment or {}).items()]}
         if command:
             overrides["command"] = list(command)
-        request = {"jobName": "test", "jobQueue": "riosJobQueue", "jobDefinition": definition}
+        request = {
+            "jobName": "test",
+            "jobQueue": self.outputs["BatchProcessingJobQueueName"],
+            "jobDefinition": definition or self.outputs["BatchProcessingJobDefinitionName"],
+        }
         return self.batch.submit_job(**request, containerOverrides=overrides, **more)["jobId"]
 
     def shell(self, script, **more):
@@ -375,7 +381,8 @@ def test_environment_is_the_container_s(account):
     assert seen["RIOSBucket"].startswith("riosbucket")
     assert seen["AWS_ENDPOINT_URL"] == account.aws.endpoint
     assert (seen["AWS_BATCH_JOB_ID"], seen["AWS_BATCH_JOB_ATTEMPT"]) == (identity, "1")
-    assert (seen["AWS_BATCH_JQ_NAME"], seen["AWS_BATCH_CE_NAME"]) == ("riosJobQueue", "riosComputeEnvironment")
+    environment = account.outputs["ComputeEnvironmentArn"].rpartition("/")[2]
+    assert (seen["AWS_BATCH_JQ_NAME"], seen["AWS_BATCH_CE_NAME"]) == ("riosJobQueue", environment)
     assert "AWS_BATCH_JOB_ARRAY_INDEX" not in seen
     assert not Path(folder).exists(), "a job's own folder goes with it"
 

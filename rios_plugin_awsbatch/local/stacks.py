@@ -7,29 +7,26 @@ that are to be, with all references and conditions resolved.
 """
 
 import contextlib
-import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import moto.cloudformation.models
 import moto.cloudformation.urls
-from moto.batch.models import ComputeEnvironment, JobDefinition, batch_backends
-from moto.batch.utils import lowercase_first_key
 from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Event, Stack, cloudformation_backends
 from moto.cloudformation.parsing import ResourceMap
 from moto.cloudformation.responses import CloudFormationResponse
-from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
-from moto.iam.models import iam_backends
-from moto.utilities.utils import get_partition
+
+from . import kinds
+from .kinds import changed, deleted
 
 __all__ = ["install"]
 
-_moto_clean_json = parsing.clean_json
-BATCH_ROLE = "AWSServiceRoleForBatch"
+_moto_clean_json, _moto_resource_name = parsing.clean_json, parsing.generate_resource_name
 _WITH_OUTPUTS = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
 
@@ -41,9 +38,9 @@ class _Nothing:
         self.logical_resource_id, self.cf_resource_type = name, kind
         self.physical_resource_id = f"{name}-{uuid.uuid4().hex[:12]}"
 
-    def is_created(self) -> bool:
-        """Say that it is there, as moto's own resources do."""
-        return True
+    def get_cfn_attribute(self, attribute: str) -> str:
+        """Return something for Fn::GetAtt."""
+        return f"{self.physical_resource_id}.{attribute}"
 
 
 class _ResourceMap(ResourceMap):
@@ -125,7 +122,7 @@ class _Stack(Stack):
         resources = _ResourceMap(
             self.stack_id,
             self.name,
-            dict(parameters),
+            {name: _parameter_text(value) for name, value in parameters.items()},
             self.tags,
             account_id=self.account_id,
             region_name=self.region_name,
@@ -146,6 +143,11 @@ class _Stack(Stack):
             {"ParameterKey": name, "ParameterValue": _parameter_text(value)}
             for name, value in self.resource_map.resolved_parameters.items()
         ]
+
+    @property
+    def stack_resources(self) -> Any:
+        """The resources that exist; moto's way of asking for them creates those that do not."""
+        return self.resource_map.created().values()
 
     @property
     def outputs(self) -> list[dict[str, Any]] | None:
@@ -173,11 +175,11 @@ class _Stack(Stack):
         ahead = self._ahead(template, parameters)
         ahead.looking_ahead = True
         before = self.resource_map.properties
-        kinds = {name: ahead._resource_json_map.get(name, {}).get("Type") for name in ahead.resources}  # noqa: SLF001
-        found = [Change("Add", name, kinds[name]) for name in kinds if name not in before]
-        differing = [name for name in kinds if name in before and ahead.resolved(name) != before[name]]
-        found += [Change("Modify", name, kinds[name]) for name in differing]
-        gone = [name for name in before if name not in kinds]
+        types = {name: ahead._resource_json_map.get(name, {}).get("Type") for name in ahead.resources}  # noqa: SLF001
+        found = [Change("Add", name, types[name]) for name in types if name not in before]
+        differing = [name for name in types if name in before and ahead.resolved(name) != before[name]]
+        found += [Change("Modify", name, types[name]) for name in differing]
+        gone = [name for name in before if name not in types]
         return found + [Change("Remove", name, self.template_dict["Resources"][name]["Type"]) for name in gone]
 
     def _ahead(self, template: str, parameters: Mapping[str, Any]) -> _ResourceMap:
@@ -226,13 +228,13 @@ class _Stack(Stack):
                 self._modify(ahead, name, wanted)
 
     def _modify(self, resources: _ResourceMap, name: str, properties: Any) -> None:
-        resource = resources[name]
-        kind = resource.cf_resource_type
-        self._note(name, kind, "UPDATE_IN_PROGRESS", resource.physical_resource_id)
+        before = resources[name]
+        kind = before.cf_resource_type
+        self._note(name, kind, "UPDATE_IN_PROGRESS", before.physical_resource_id)
         try:
-            resource = _changed(resource, properties, self.account_id, self.region_name)
+            resource = changed(before, resources.properties[name], properties, self.account_id, self.region_name)
         except Exception as error:
-            self._note(name, kind, "UPDATE_FAILED", resource.physical_resource_id, _text(error))
+            self._note(name, kind, "UPDATE_FAILED", before.physical_resource_id, _text(error))
             raise
         resource.logical_resource_id, resource.cf_resource_type = name, kind
         resources.take_over(name, resource, properties)
@@ -256,7 +258,7 @@ class _Stack(Stack):
         kind, physical = resource.cf_resource_type, resource.physical_resource_id
         self._note(name, kind, "DELETE_IN_PROGRESS", physical)
         try:
-            _deleted(resource, resources.properties[name], self.account_id, self.region_name)
+            deleted(resource, resources.properties[name], self.account_id, self.region_name)
         except Exception as error:  # noqa: BLE001 - as in create_resources
             self._note(name, kind, "DELETE_FAILED", physical, _text(error))
             return False
@@ -280,9 +282,7 @@ class _Backend(CloudFormationBackend):
         self, stack_name: str, change_set_name: str, template: str, parameters: dict[str, str], *args: Any, **more: Any
     ) -> tuple[str, str]:
         """Make one; it has failed if there is nothing to change."""
-        identity, stack_id = super().create_change_set(
-            stack_name, change_set_name, template, parameters, *args, **more
-        )
+        identity, stack_id = super().create_change_set(stack_name, change_set_name, template, parameters, *args, **more)
         change_set, stack = self.change_sets[identity], self.stacks[stack_id]
         if change_set.change_set_type == "UPDATE":
             assert isinstance(stack, _Stack)
@@ -292,7 +292,7 @@ class _Backend(CloudFormationBackend):
             change_set.status_reason = None if change_set.status == "CREATE_COMPLETE" else NO_CHANGES
         return identity, stack_id
 
-    def execute_change_set(self, change_set_name: str, stack_name: str | None = None) -> None:
+    def execute_change_set(self, change_set_name: str, stack_name: str | None = None) -> None:  # noqa: ARG002 - moto's
         """Update the stack."""
         change_set = self.describe_change_set(change_set_name)
         assert change_set is not None
@@ -302,7 +302,7 @@ class _Backend(CloudFormationBackend):
 
     def delete_stack(self, name_or_stack_id: str) -> None:
         """Delete a stack, if it is there."""
-        with contextlib.suppress(parsing.ValidationError):
+        with contextlib.suppress(ValidationError):
             stack = self.get_stack(name_or_stack_id)
             if stack.stack_id in self.stacks:
                 stack.delete()
@@ -342,162 +342,20 @@ def _clean_json(node: Any, resources: Any) -> Any:
     return _moto_clean_json(node, resources)
 
 
-def _changed(resource: Any, properties: Any, account: str, region: str) -> Any:
-    """Change a resource and return it, or what has taken its place."""
-    batch = batch_backends[account][region]
-    given = lowercase_first_key(properties)
-    match resource.cf_resource_type:
-        case "AWS::Batch::JobDefinition":
-            keeps = properties.get("ResourceRetentionPolicy", {}).get("SkipDeregisterOnUpdate")
-            if not keeps:
-                resource.deregister()
-            return _job_definition(resource.name, properties, account, region)
-        case "AWS::Batch::JobQueue":
-            order = given["computeEnvironmentOrder"]
-            batch.update_job_queue(resource.name, given["priority"], given.get("state"), order, None)
-        case "AWS::Batch::ComputeEnvironment":
-            resource.compute_resources = given["computeResources"]
-        case kind:
-            model = parsing.get_model_map().get(kind)
-            update = getattr(model, "update_from_cloudformation_json", None)
-            if update is not None and not hasattr(update, "__isabstractmethod__"):
-                name = getattr(resource, "name", resource.physical_resource_id)
-                return update(resource, name, {"Type": kind, "Properties": properties}, account, region) or resource
-    return resource
-
-
-def _deleted(resource: Any, properties: Any, account: str, region: str) -> None:
-    """Delete a resource."""
-    kind = resource.cf_resource_type
-    own = _DELETERS.get(kind)
-    if own is not None:
-        own(resource, properties, account, region)
-    elif hasattr(resource, "delete"):
-        resource.delete(account, region)
-    elif not isinstance(resource, _Nothing):
-        described = {"Type": kind, "Properties": properties}
-        parsing.parse_and_delete_resource(resource.physical_resource_id, described, account, region)
-
-
-def _compute_environment(name: str, properties: Any, account: str, region: str) -> ComputeEnvironment:
-    """Make a compute environment; moto's ask for a role, know few instance types, and start instances."""
-    given = lowercase_first_key(properties)
-    roles = iam_backends[account][get_partition(region)]
-    if BATCH_ROLE not in {role.name for role in roles.get_roles()}:
-        service = {"Effect": "Allow", "Principal": {"Service": "batch.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [service]})
-        roles.create_role(BATCH_ROLE, trust, "/aws-service-role/batch.amazonaws.com/", None, "", [], "3600")
-    environment = batch_backends[account][region].create_compute_environment(
-        name,
-        given["type"],
-        given.get("state", "ENABLED"),
-        {**given["computeResources"], "type": "FARGATE"},
-        given.get("serviceRole") or roles.get_role(BATCH_ROLE).arn,
-    )
-    environment.compute_resources = given["computeResources"]
-    return environment
-
-
-def _job_definition(name: str, properties: Any, account: str, region: str) -> JobDefinition:
-    """Register a job definition with all of its properties; moto leaves some out."""
-    given = lowercase_first_key({key: value for key, value in properties.items() if key != "Tags"})
-    container = given["containerProperties"]
-    for requirement in container.get("resourceRequirements", []):
-        requirement["value"] = str(requirement["value"])
-    return batch_backends[account][region].register_job_definition(
-        def_name=name,
-        parameters=given.get("parameters", {}),
-        _type=given["type"],
-        tags=properties.get("Tags", {}),
-        retry_strategy=given.get("retryStrategy", {}),
-        container_properties=container,
-        node_properties=None,
-        eks_properties=None,
-        timeout=given.get("timeout", {}),
-        platform_capabilities=given.get("platformCapabilities", []),
-        propagate_tags=given.get("propagateTags", False),
-    )
-
-
-def _delete_batch(resource: Any, properties: Any, account: str, region: str) -> None:  # noqa: ARG001 - as _deleted has it
-    batch = batch_backends[account][region]
-    match resource.cf_resource_type:
-        case "AWS::Batch::JobDefinition":
-            resource.deregister()
-        case "AWS::Batch::JobQueue":
-            batch.delete_job_queue(resource.name)
-        case "AWS::Batch::ComputeEnvironment":
-            batch.delete_compute_environment(resource.name)
-
-
-def _delete_network(resource: Any, properties: Any, account: str, region: str) -> None:
-    network = ec2_backends[account][region]
-    match resource.cf_resource_type:
-        case "AWS::EC2::InternetGateway":
-            network.delete_internet_gateway(resource.id)
-        case "AWS::EC2::VPCGatewayAttachment":
-            network.detach_internet_gateway(properties["InternetGatewayId"], properties["VpcId"])
-        case "AWS::EC2::Route":
-            network.delete_route(properties["RouteTableId"], properties["DestinationCidrBlock"])
-        case "AWS::EC2::SubnetRouteTableAssociation":
-            table = network.get_route_table(properties["RouteTableId"])
-            for identity in [one for one, subnet in table._associations.items() if subnet == properties["SubnetId"]]:  # noqa: SLF001
-                network.disassociate_route_table(identity)
-        case "AWS::EC2::RouteTable":
-            network.delete_route_table(resource.id)
-        case "AWS::EC2::VPCEndpoint":
-            network.delete_vpc_endpoints([resource.id])
-
-
-def _delete_identity(resource: Any, properties: Any, account: str, region: str) -> None:
-    identities = iam_backends[account][get_partition(region)]
-    match resource.cf_resource_type:
-        case "AWS::IAM::ManagedPolicy":
-            identities.delete_policy(resource.arn)
-        case "AWS::IAM::InstanceProfile":
-            for role in properties["Roles"]:
-                identities.remove_role_from_instance_profile(resource.name, role)
-            identities.delete_instance_profile(resource.name)
-        case "AWS::IAM::Role":
-            for arn in list(resource.managed_policies):
-                identities.detach_role_policy(arn, resource.name)
-            identities.delete_role(resource.name)
-
-
-_DELETERS = {
-    **dict.fromkeys([f"AWS::Batch::{kind}" for kind in ("JobDefinition", "JobQueue", "ComputeEnvironment")], _delete_batch),
-    **dict.fromkeys(
-        [
-            "AWS::EC2::InternetGateway",
-            "AWS::EC2::VPCGatewayAttachment",
-            "AWS::EC2::Route",
-            "AWS::EC2::SubnetRouteTableAssociation",
-            "AWS::EC2::RouteTable",
-            "AWS::EC2::VPCEndpoint",
-        ],
-        _delete_network,
-    ),
-    **dict.fromkeys([f"AWS::IAM::{kind}" for kind in ("ManagedPolicy", "InstanceProfile", "Role")], _delete_identity),
-}
-
-
-def _creator(make: Callable[[str, Any, str, str], Any]) -> Any:
-    """Return what moto calls on a resource's class to create one."""
-
-    def create(name: str, template: Any, account: str, region: str, **_: Any) -> Any:
-        return make(name, template["Properties"], account, region)
-
-    return staticmethod(create)
+def _resource_name(kind: str, stack: str, name: str) -> str:
+    """Make up a name; as moto does, but repositories have lower case ones only."""
+    made_up = _moto_resource_name(kind, stack, name)
+    return made_up.lower() if kind == "AWS::ECR::Repository" else made_up
 
 
 def install() -> None:
     """Make moto's CloudFormation use these stacks."""
-    parsing.clean_json = _clean_json
+    parsing.clean_json = _clean_json  # type: ignore[assignment]
+    parsing.generate_resource_name = _resource_name  # type: ignore[assignment]
     # The places where moto looks for its own.
     moto.cloudformation.models.Stack = _Stack  # type: ignore[misc]
     moto.cloudformation.models.ChangeSet = _ChangeSet  # type: ignore[misc]
-    JobDefinition.create_from_cloudformation_json = _creator(_job_definition)  # type: ignore[method-assign]
-    ComputeEnvironment.create_from_cloudformation_json = _creator(_compute_environment)  # type: ignore[method-assign]
+    kinds.install()
     # What is the same shows in the change set, as it does in AWS.
-    CloudFormationResponse._validate_different_update = lambda *_: None  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    CloudFormationResponse._validate_different_update = lambda *_: None  # type: ignore[method-assign]  # noqa: SLF001
     cloudformation_backends.backend = _Backend
