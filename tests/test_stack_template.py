@@ -419,3 +419,26 @@ def test_outputs_of_names_follow_the_things():
     """Names are read from the ARNs of what was made, not put together a second time."""
     for name in ("BatchProcessingJobQueue", *DEFINITIONS):
         assert {"Ref": name} in [{"Ref": text} for text in texts(OUTPUTS[f"{name}Name"]["Value"])]
+
+
+# The documents
+
+
+def test_the_policy_to_paste_covers_what_the_template_makes():
+    """The policy in docs/aws.md is one that AWS takes, and has actions for each service that the template uses."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "aws.md").read_text(), re.DOTALL)
+    policy = json.loads(text)
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144, "a managed policy's size"
+    services = {action.partition(":")[0] for one in policy["Statement"] for action in texts([one["Action"]])}
+    used = {resource["Type"].split("::")[1].lower() for resource in RESOURCES.values()}
+    assert used | {"cloudformation"} <= services
+
+
+def test_the_documents_name_options_and_outputs_that_exist():
+    """Options of the stack's commands and outputs that the documents name are there."""
+    words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
+    assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
+    options = (ROOT / "rios_plugin_awsbatch" / "stackcli.py").read_text()
+    known = set(re.findall(r'"(--[a-z-]+)"', options))
+    foreign = {"--help", "--aws", "--aws-service-name", "--stack-name", "--tag-filters"}
+    assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign

@@ -6,6 +6,7 @@
     ------------                         --------------------                    -----------------
     LocalAWS  --- starts, owns --------> server: moto on 127.0.0.1
     boto3     --- HTTP ----------------> web -> queues   (SQS, for threads)
+                                         web -> stacks -> kinds   (CloudFormation: stack/batch.yaml)
                                          web -> batch -> jobs -- starts, ends -> rios-awsbatch-worker
                                          web <------------- HTTP --------------- boto3
 
