@@ -37,6 +37,7 @@ DESCRIPTION: Final = "RIOS on AWS Batch, by rios-plugin-awsbatch"
 UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _ENDED_WELL: Final = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}
 _NEVER_WAS: Final = {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"}  # left of a creation that failed, or never began
+_BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 _POLL_SECONDS: Final = 5.0
 _JOBS_END_WITHIN: Final = 300.0
@@ -471,7 +472,7 @@ class ManagedStack:
             events = self._events(found["StackId"], None) if status not in _ENDED_WELL else []
             return StackReport(
                 status=status,
-                cause=_first_cause(events) or found.get("StackStatusReason", ""),
+                cause=_first_cause(_latest_operation(events)) or found.get("StackStatusReason", ""),
                 parameters={one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])},
                 outputs=outputs,
                 environment=self._environment(outputs.get("ComputeEnvironmentArn")),
@@ -583,8 +584,18 @@ def _tag_list(tags: Mapping[str, str]) -> "list[TagTypeDef]":
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
+def _latest_operation(events: Sequence[Event]) -> Sequence[Event]:
+    """Return the events since the stack was last at rest."""
+    begins = [
+        number
+        for number, event in enumerate(events)
+        if event.kind == "AWS::CloudFormation::Stack" and event.status in _BEGINNINGS
+    ]
+    return events[begins[-1] :] if begins else events
+
+
 def _first_cause(events: Sequence[Event]) -> str:
-    """Say what failed first since the stack was last at rest; the failures after it mostly follow from it."""
+    """Say what failed first; the failures after it mostly follow from it."""
     for event in events:
         if event.failed:
             return f"{event.resource} ({event.kind}): {(event.reason or event.status).rstrip('.')}."

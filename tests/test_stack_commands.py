@@ -228,6 +228,9 @@ def test_a_failed_change_names_the_cause_and_leaves_the_stack_as_it_was(made):
     ):
         list(made.apply(plan))
     assert outputs(made) == before
+    with pytest.raises(StackError, match="riosecrmain"):
+        list(made.apply(made.plan({"ECRName": "riosecrmain"}, {})))
+    assert "'riosecrmain'" in made.report().cause, "the cause of the latest failure, not of an earlier one"
 
 
 def test_modifying_a_stack_that_is_not_there():
