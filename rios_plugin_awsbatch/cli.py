@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from . import commands_image
 from ._version import __version__
 from .errors import AWSBatchException
 
@@ -119,6 +120,9 @@ def doctor(*, worker: bool) -> None:
         if finding.remedy:
             console.print(f"     -> {escape(finding.remedy)}")
     sys.exit(min(bad, 1))
+
+
+commands.add_command(commands_image.image)
 
 
 def main() -> None:
