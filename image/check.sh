@@ -4,7 +4,8 @@
 #
 #     RIOS_VER   RIOS's release, or an archive where it cannot be downloaded
 #     SUITE      of Debian or Ubuntu, to build on; this machine's
-#     MIRROR     where debootstrap gets it
+#     MIRROR     where debootstrap gets it; with a blank and the name of one of its scripts, if it does not know the suite
+#     OPTIONS    for debootstrap; Ubuntu has GDAL in universe: --components=main,universe
 #     PYTHON     which has this package with its extra `local`; ../.venv/bin/python
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,6 +27,8 @@ release=https://github.com/ubarsc/rios/releases/download/rios-$rios/rios-$rios.t
 scripts=$(dirname "$python")
 # shellcheck source=/dev/null
 suite=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+# shellcheck source=/dev/null
+[ "$(. /etc/os-release && echo "$ID")" = ubuntu ] && : "${OPTIONS:=--components=main,universe}"
 
 work=$(mktemp -d /var/tmp/rios-image-check-XXXXXX)
 finish() {
@@ -71,7 +74,8 @@ EOF
 
 say "a base image of $suite"
 base=$(buildah from scratch)
-debootstrap --variant=minbase "$suite" "$(buildah mount "$base")" ${MIRROR:+"$MIRROR"} >"$work/debootstrap.log" 2>&1 ||
+# shellcheck disable=SC2086  # words
+debootstrap --variant=minbase ${OPTIONS:-} "$suite" "$(buildah mount "$base")" ${MIRROR:-} >"$work/debootstrap.log" 2>&1 ||
     { tail -5 "$work/debootstrap.log"; skip "debootstrap cannot make $suite"; }
 buildah umount "$base" >/dev/null
 buildah commit --quiet --rm "$base" localhost/rios-check-base >/dev/null
