@@ -25,7 +25,6 @@ RIOS know this package, as the wheel's ``.pth`` does.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import autoload as _autoload
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -72,4 +71,8 @@ def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
 
 
+try:
+    _autoload = importlib.import_module(".autoload", __name__)
+except ModuleNotFoundError:  # hatchling puts a file into the wheel once: there it stands beside the package
+    _autoload = importlib.import_module("_rios_plugin_awsbatch_autoload")
 _autoload.install()

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from . import commands_image, commands_jobs
 from ._version import __version__
 from .errors import AWSBatchException
 from .stackcli import messages_only, stack
@@ -98,11 +99,14 @@ def clean(older_than: float) -> None:
     A main script says every five minutes that it is alive, so that runs silent for longer than --older-than are over.
     """
     from .resources import sweep  # noqa: PLC0415 - as the module's docstring says
+    from .submit import sweep_submissions  # noqa: PLC0415
 
     clients, settings, bucket = _stack()
     swept = sweep(clients, bucket, stale_seconds=older_than * 60)
     where = f"stack {settings.stack} in {settings.region}"
     Console().print(f"Swept {len(swept)} runs of {where}{': ' + ', '.join(swept) if swept else '.'}", highlight=False)
+    if submissions := sweep_submissions(clients, bucket):
+        Console().print(f"Swept {len(submissions)} submissions whose jobs have ended.", highlight=False)
 
 
 @commands.command()
@@ -122,7 +126,15 @@ def doctor(*, worker: bool) -> None:
     sys.exit(min(bad, 1))
 
 
-commands.add_command(stack)
+for command in (
+    stack,
+    commands_image.image,
+    commands_jobs.submit,
+    commands_jobs.jobs,
+    commands_jobs.logs,
+    commands_jobs.cancel,
+):
+    commands.add_command(command)
 
 
 def main() -> None:

@@ -2,12 +2,14 @@
 
 __all__ = [
     "AWSBatchException",
+    "ImageError",
     "MessageError",
     "PayloadError",
     "PicklingError",
     "RemoteError",
     "SettingsError",
     "StackError",
+    "SubmissionError",
     "TaskLostError",
     "VersionMismatchError",
     "WorkerTraceback",
@@ -25,6 +27,14 @@ class SettingsError(AWSBatchException):
 
 class StackError(AWSBatchException):
     """The CloudFormation stack cannot be reached, is not there, or lacks what a run needs."""
+
+
+class ImageError(AWSBatchException):
+    """An image cannot be built, tagged or pushed."""
+
+
+class SubmissionError(AWSBatchException):
+    """A main job cannot be submitted or found, or its files cannot be sent, fetched or verified."""
 
 
 class MessageError(AWSBatchException):

@@ -180,7 +180,8 @@ class Run:
             "run": self.run_id,
             "run_key": secret,
         }
-        return {names[0]: str(values[field]) for field, names in variables(WorkerSettings).items()}
+        known = variables(WorkerSettings).items()
+        return {names[0]: str(values[field]) for field, names in known if values[field] is not None}
 
     def _dismiss(self) -> None:
         """Tell the workers to stop; if they are busy with what nobody waits for, end them at once."""

@@ -81,6 +81,11 @@ class _CommonSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What workers log; `INFO` is one line per task."
     )
+    submission: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}:[0-9a-f]{64}$",
+        description="Files that a main job and its workers fetch; `rios-awsbatch submit` sets it.",
+    )
 
 
 class Settings(_CommonSettings):

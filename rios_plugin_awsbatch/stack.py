@@ -1,7 +1,7 @@
 """The CloudFormation stack: what it offers to a run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import boto3
 import botocore.exceptions
@@ -10,7 +10,7 @@ from .awserrors import sentence_for
 from .errors import StackError
 from .settings import Settings, load
 
-__all__ = ["StackOutputs", "getStackOutputs", "read_outputs", "typed_outputs"]
+__all__ = ["StackOutputs", "getStackOutputs", "needed", "overridden", "read_outputs", "typed_outputs"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,25 +71,40 @@ def read_outputs(settings: Settings) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
+def overridden(outputs: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return `outputs` with what the settings say in their place."""
+    settled = {
+        "BatchBucket": settings.bucket,
+        "BatchProcessingJobQueueName": settings.job_queue,
+        "BatchProcessingJobDefinitionName": settings.job_definition,
+    }
+    return {**outputs, **{name: value for name, value in settled.items() if value}}
+
+
+def needed(outputs: Mapping[str, str], names: Iterable[str], settings: Settings) -> tuple[str, ...]:
+    """Return the outputs of these names.
+
+    Raises:
+        StackError: One is missing.
+    """
+    names = tuple(names)
+    missing = [name for name in names if not outputs.get(name)]
+    if missing:
+        raise StackError(
+            f"Stack {settings.stack} in {settings.region} has no output {', '.join(missing)}; it is not a stack of "
+            "this package, or is still being created."
+        )
+    return tuple(outputs[name] for name in names)
+
+
 def typed_outputs(outputs: Mapping[str, str], settings: Settings) -> StackOutputs:
     """Return `outputs` as a record.
 
     Raises:
         StackError: An output is missing or no number.
     """
-    overrides = {
-        "BatchBucket": settings.bucket,
-        "BatchProcessingJobQueueName": settings.job_queue,
-        "BatchProcessingJobDefinitionName": settings.job_definition,
-    }
-    given = {**outputs, **{name: value for name, value in overrides.items() if value}}
-    missing = [name for name in _NEEDED.values() if not given.get(name)]
-    if missing:
-        raise StackError(
-            f"Stack {settings.stack} in {settings.region} has no output {', '.join(missing)}; it is not a stack of "
-            "this package, or is still being created."
-        )
-    values = {field: given[name] for field, name in _NEEDED.items()}
+    given = overridden(outputs, settings)
+    values = dict(zip(_NEEDED, needed(given, _NEEDED.values(), settings), strict=True))
     if not values["max_jobs"].isdecimal():
         raise StackError(f"Output BatchMaxJobs of stack {settings.stack} is {values['max_jobs']!r}, not a number.")
     return StackOutputs(

@@ -40,6 +40,7 @@ from .messages import Failure, Message, Payload, RunKey, Stop, Task, WorkerNotic
 from .process import ComputeProcess
 from .settings import WorkerSettings, load
 from .storer import Storer
+from .submission import importable
 
 __all__ = ["Worker", "main"]
 
@@ -354,8 +355,13 @@ def work() -> None:
     settings = load(WorkerSettings)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    compute = ComputeProcess()  # starts while the clients are made
     clients = Clients(settings.region)
+    with importable(clients, settings.bucket, settings.submission):
+        _work(settings, clients)
+
+
+def _work(settings: WorkerSettings, clients: Clients) -> None:
+    compute = ComputeProcess()  # starts while the clients are made
     name = _worker_name()
     try:
         exchange = Exchange(
@@ -383,6 +389,18 @@ def work() -> None:
         raise AWSBatchException(f"Worker {name} of run {settings.run} cannot work: {sentence_for(error)}") from error
 
 
+def become(command: list[str]) -> NoReturn:
+    """Let a program take the place of this process.
+
+    Raises:
+        AWSBatchException: There is no such program.
+    """
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - the job's command; a shell is what it must not go through
+    except OSError as error:
+        raise AWSBatchException(f"{command[0]} cannot be run: {error.strerror}.") from None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the console script ``rios-awsbatch-worker``; exits 0 when told to stop or idle too long."""
     parser = argparse.ArgumentParser(
@@ -391,8 +409,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "is in the environment (RIOS_AWSBATCH_*), which the run sets.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.parse_args(arguments)
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND...",
+        help="become this program instead: what Batch calls a job's command, it hands to the entry point",
+    )
+    command = parser.parse_args(arguments).command
     try:
+        if command:
+            become(command)
         work()
     except AWSBatchException as error:
         sys.exit(f"rios-awsbatch-worker: {error}")

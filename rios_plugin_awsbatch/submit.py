@@ -1,0 +1,449 @@
+"""A user's script as the main job: its files into the bucket, the job onto the queue, and all of it swept in the end.
+
+Batch lets a job override the command, the environment and the resources of its definition, but not the image. So a
+script runs under the stack's main job definition if that names the image that is wanted; if not, under a copy with
+that image, registered for this one submission and deregistered when its job has ended.
+
+``submissions/<id>/record.json`` names the job and such a definition. Whoever sees that the job has ended deletes both:
+the one who follows it, who cancels it, and otherwise the next to submit, or ``rios-awsbatch clean``.
+"""
+
+import contextlib
+import dataclasses
+import datetime as dt
+import gzip
+import io
+import json
+import logging
+import os
+import re
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import botocore.exceptions
+
+from .awserrors import sentence_for
+from .errors import SubmissionError
+from .exchange import Clients, PayloadStore
+from .launch import container_overrides
+from .resources import STALE_SECONDS, new_run_id
+from .settings import Settings, variables
+from .stack import needed, overridden
+from .submission import (
+    FILES,
+    MANIFEST,
+    RECORD,
+    REQUIREMENTS,
+    SUBMISSIONS,
+    Manifest,
+    archive_key,
+    digest_of,
+    read_record,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+__all__ = ["MainStack", "Script", "Submitted", "Wishes", "main_stack", "submit", "sweep_submissions", "tidy"]
+
+log = logging.getLogger(__name__)
+
+COMMAND: Final = "rios-awsbatch-main"
+# What scripts can read to know how many threads were asked for.
+THREADS: Final = "RIOS_AWSBATCH_THREADS"
+_SKIPPED: Final = {"__pycache__", ".git", ".hg", ".svn", ".venv", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+_JOBS_DESCRIBED: Final = 100
+_ENDED: Final = {"SUCCEEDED", "FAILED"}
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html: what a definition is made from.
+_COPIED: Final = (
+    "type",
+    "parameters",
+    "schedulingPriority",
+    "containerProperties",
+    "retryStrategy",
+    "propagateTags",
+    "timeout",
+    "platformCapabilities",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """What travels.
+
+    Attributes:
+        path: The script.
+        arguments: Its arguments.
+        folder: A folder that goes with it and holds it; the script alone, if not given.
+        requirements: A pip list of requirements, for the script and for the workers.
+    """
+
+    path: Path
+    arguments: tuple[str, ...] = ()
+    folder: Path | None = None
+    requirements: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """How the main job is to run.
+
+    Attributes:
+        image: The image; ``worker[:TAG]`` and ``main[:TAG]`` are those in the stack's repositories. The image of the
+            workers, if not given.
+        command: Where no script travels: what the entry point of the image gets.
+        vcpus: vCPUs of the main job; the definition's, if not given.
+        memory: Its MiB of memory; as above.
+        timeout: Seconds after which Batch ends it; as above.
+        threads: How many threads RIOS is to be asked for.
+        environment: Variables for the job.
+    """
+
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    vcpus: float | None = None
+    memory: int | None = None
+    timeout: int | None = None
+    threads: int | None = None
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class MainStack:
+    """What a submission needs of the stack.
+
+    Attributes:
+        region: Its region.
+        bucket: Its bucket.
+        job_queue: Name of its job queue.
+        main_definition: Name of the main job definition.
+        worker_definition: Name of the workers' job definition.
+        outputs: All outputs.
+        where: How messages call the stack.
+    """
+
+    region: str
+    bucket: str
+    job_queue: str
+    main_definition: str
+    worker_definition: str
+    outputs: Mapping[str, str]
+    where: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Submitted:
+    """A job that Batch has taken.
+
+    Attributes:
+        identity: The submission's id; empty if no files travelled.
+        job_id: Batch's id of the job.
+        size: Bytes of the archive.
+        image: The image that the job runs in.
+    """
+
+    identity: str
+    job_id: str
+    size: int
+    image: str
+
+
+def main_stack(outputs: Mapping[str, str], settings: Settings) -> MainStack:
+    """Return what a submission needs, from the stack's outputs and the settings that go before them.
+
+    Raises:
+        StackError: An output is missing.
+    """
+    given = overridden(outputs, settings)
+    names = (
+        "BatchBucket",
+        "BatchProcessingJobQueueName",
+        "BatchProcessingJobDefinitionMainName",
+        "BatchProcessingJobDefinitionName",
+    )
+    bucket, queue, main, worker = needed(given, names, settings)
+    where = f"stack {settings.stack} in {settings.region}"
+    return MainStack(settings.region, bucket, queue, main, worker, given, where)
+
+
+def submit(clients: Clients, settings: Settings, stack: MainStack, script: Script | None, wishes: Wishes) -> Submitted:
+    """Send the files and submit the main job.
+
+    Args:
+        clients: The AWS clients.
+        settings: The settings; those that were given here hold for the main job as well.
+        stack: What the stack offers.
+        script: What travels; nothing, if the image brings its own script.
+        wishes: How the job is to run.
+
+    Raises:
+        SubmissionError: The files cannot be sent, or Batch does not take the job. Nothing is left behind then.
+    """
+    identity = new_run_id()
+    store = PayloadStore(clients.s3, stack.bucket, f"{SUBMISSIONS}{identity}/")
+    environment = _environment(settings, stack, wishes)
+    command = wishes.command
+    record: dict[str, Any] = {"job": None, "definition": None}
+    size = 0
+    with contextlib.ExitStack() as undo:
+        undo.callback(_quietly, "delete the files", store.clear)
+        if script is not None:
+            with tempfile.TemporaryFile() as archive:
+                digest, size = pack(script, archive)
+                with _explained(f"Cannot store {script.path} in bucket {stack.bucket} of {stack.where}"):
+                    clients.s3.upload_fileobj(archive, stack.bucket, archive_key(identity))
+            environment["RIOS_AWSBATCH_SUBMISSION"] = f"{identity}:{digest}"
+            command = (COMMAND,)
+        with _explained(f"Cannot submit a job to {stack.where}"):
+            image = _wanted_image(clients.batch, stack, wishes.image)
+            definition, temporary = _definition_for(clients.batch, stack, image, identity)
+            if temporary:
+                record["definition"] = definition
+                undo.callback(_quietly, f"deregister {definition}", lambda: _deregister(clients.batch, definition))
+            if script is not None or temporary:
+                store.put(RECORD, json.dumps(record).encode())
+            overrides = container_overrides(environment, wishes.vcpus, wishes.memory)
+            timeout: Any = {} if wishes.timeout is None else {"timeout": {"attemptDurationSeconds": wishes.timeout}}
+            answer = clients.batch.submit_job(
+                jobName=_job_name(script, image),
+                jobQueue=stack.job_queue,
+                jobDefinition=definition,
+                containerOverrides={**overrides, **({"command": list(command)} if command else {})},
+                **timeout,
+            )
+        undo.pop_all()
+    record["job"] = answer["jobId"]
+    if script is not None or temporary:
+        # Without it, the sweep would take the submission for one that never became a job.
+        with _explained(f"Job {answer['jobId']} is submitted, but its record cannot be stored"):
+            store.put(RECORD, json.dumps(record).encode())
+    return Submitted(identity if script is not None else "", answer["jobId"], size, image)
+
+
+def sweep_submissions(clients: Clients, bucket: str, *, ended: str | None = None) -> list[str]:
+    """Delete what is left of submissions whose jobs have ended.
+
+    Args:
+        clients: The AWS clients.
+        bucket: The stack's bucket.
+        ended: A job that has ended, or is being ended: only its submission is looked for.
+
+    Returns:
+        The ids of the submissions that are gone.
+    """
+    records = dict(_records(clients, bucket))
+    if ended is not None:
+        over = [identity for identity, record in records.items() if record.get("job") == ended]
+    else:
+        known = {identity: str(record["job"]) for identity, record in records.items() if record.get("job")}
+        living = _living(clients.batch, list(known.values()))
+        over = [identity for identity, job in known.items() if job not in living]
+        over += [i for i in records.keys() - known.keys() if _age(clients, bucket, i) > STALE_SECONDS]
+    for identity in over:
+        _sweep_one(clients, bucket, identity, records[identity].get("definition"))
+    return over
+
+
+def tidy(clients: Clients, bucket: str, *, ended: str | None = None) -> None:
+    """Same as `sweep_submissions`, but beside something that matters more than an error here."""
+    _quietly("sweep submissions", lambda: sweep_submissions(clients, bucket, ended=ended))
+
+
+def _sweep_one(clients: Clients, bucket: str, identity: str, definition: str | None) -> None:
+    try:
+        if definition is not None:
+            _deregister(clients.batch, definition)
+        PayloadStore(clients.s3, bucket, f"{SUBMISSIONS}{identity}/").clear()
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        # Its record stays, so that the next sweep finds what is left.
+        log.warning("submission=%s could not be swept: %s", identity, sentence_for(error))
+
+
+# --- the archive
+
+
+def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
+    """Write what travels into an archive.
+
+    Returns:
+        Its SHA-256 and its size.
+
+    Raises:
+        SubmissionError: Something is missing, unreadable, or cannot travel.
+    """
+    path = _file(script.path, "The script")
+    requirements = None if script.requirements is None else _file(script.requirements, "The list of requirements")
+    folder = path.parent
+    if script.folder is not None:
+        folder = script.folder.resolve()
+        if not folder.is_dir():
+            raise SubmissionError(f"There is no folder {script.folder}.")
+        if folder not in path.parents:
+            raise SubmissionError(
+                f"{script.path} is not in {script.folder}; the folder that travels must hold the script."
+            )
+    manifest = Manifest(path.relative_to(folder).as_posix(), script.arguments)
+    try:
+        # No names and times in the gzip header.
+        with (
+            gzip.GzipFile(fileobj=archive, mode="wb", filename="", mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", dereference=True) as tar,
+        ):
+            _add_bytes(tar, MANIFEST, manifest.to_json())
+            if requirements is not None:
+                _add_bytes(tar, REQUIREMENTS, requirements.read_bytes())
+            for file in [path] if script.folder is None else _files_in(folder):
+                tar.add(file, f"{FILES}/{file.relative_to(folder).as_posix()}", recursive=False, filter=_anonymous)
+    except OSError as error:
+        raise SubmissionError(f"{error.filename or script.path} cannot be read: {error.strerror}.") from error
+    size = archive.seek(0, os.SEEK_END)
+    return digest_of(archive), size
+
+
+def _file(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise SubmissionError(f"{what} {path} {'is a folder' if path.is_dir() else 'does not exist'}.")
+    # The folder resolved, not the name: a link to a script is run under its own name.
+    return path.parent.resolve() / path.name
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        for name in folders:
+            if (here / name).is_symlink():
+                raise SubmissionError(
+                    f"{here / name} is a link to a folder, which cannot travel; copy it, or move it away."
+                )
+        for name in sorted(names):
+            path = here / name
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise SubmissionError(f"{path} is no file that can travel (a socket, a pipe or a device).")
+            yield path
+
+
+def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out who owns a file here; nobody there has that name."""
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    return info
+
+
+def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+# --- the job
+
+
+def _environment(settings: Settings, stack: MainStack, wishes: Wishes) -> dict[str, str]:
+    """Return what the main job gets to know: the stack, the settings given here, and what was wished for."""
+    names = {field: variables[0] for field, variables in variables_of(settings).items()}
+    given = {names[field]: str(getattr(settings, field)) for field in sorted(settings.model_fields_set)}
+    place = {"region": settings.region, "stack": settings.stack, "bucket": stack.bucket}
+    threads = {} if wishes.threads is None else {"RIOS_DFLT_JOBMGRTYPE": "AWSBatch", THREADS: str(wishes.threads)}
+    return {**given, **{names[field]: value for field, value in place.items()}, **threads, **wishes.environment}
+
+
+def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the variables of the settings that a main job may have from its submitter."""
+    return {field: names for field, names in variables(type(settings)).items() if field != "submission"}
+
+
+def _wanted_image(batch: "BatchClient", stack: MainStack, image: str | None) -> str:
+    """Return the name of the image to run in."""
+    if image is None:
+        return str(_latest(batch, stack.worker_definition, stack)["containerProperties"]["image"])
+    kind, _, tag = image.partition(":")
+    output = {"worker": "BatchECR", "main": "BatchECRMain"}.get(kind)
+    if output is None:
+        return image
+    if output not in stack.outputs:
+        raise SubmissionError(f"There is no output {output} in {stack.where}; give the image's full name.")
+    return f"{stack.outputs[output]}:{tag or 'latest'}"
+
+
+def _definition_for(batch: "BatchClient", stack: MainStack, image: str, identity: str) -> tuple[str, bool]:
+    """Return the name of a job definition with an image, and whether it was registered for this submission."""
+    main = _latest(batch, stack.main_definition, stack)
+    if main["containerProperties"]["image"] == image:
+        return str(main["jobDefinitionArn"]), False
+    copied: Any = {name: main[name] for name in _COPIED if main.get(name)}
+    copied["containerProperties"] = {**main["containerProperties"], "image": image}
+    # Names that begin with "aws:" are CloudFormation's.
+    copied["tags"] = {name: value for name, value in main.get("tags", {}).items() if not name.startswith("aws:")}
+    copied["jobDefinitionName"] = f"{stack.main_definition[:90]}-{identity}"
+    answer = batch.register_job_definition(**copied)
+    return answer["jobDefinitionArn"], True
+
+
+def _latest(batch: "BatchClient", name: str, stack: MainStack) -> Any:
+    # A setting may name a revision or an ARN.
+    name = name.rpartition("/")[2]
+    pages = batch.get_paginator("describe_job_definitions").paginate(
+        **({"jobDefinitions": [name]} if ":" in name else {"jobDefinitionName": name, "status": "ACTIVE"})
+    )
+    found: list[Any] = [definition for page in pages for definition in page["jobDefinitions"]]
+    if not found:
+        raise SubmissionError(f"There is no active job definition {name}; modify {stack.where}, or create it anew.")
+    latest = max(found, key=lambda definition: definition["revision"])
+    if not latest.get("containerProperties", {}).get("image"):
+        raise SubmissionError(
+            f"Job definition {name} is not one of a single container; a script cannot be submitted to it."
+        )
+    return latest
+
+
+def _deregister(batch: "BatchClient", definition: str) -> None:
+    batch.deregister_job_definition(jobDefinition=definition)
+
+
+def _job_name(script: Script | None, image: str) -> str:
+    name = script.path.stem if script is not None else image.rpartition("/")[2]
+    # https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name).lstrip("_-")[:128] or "main"
+
+
+# --- the sweep
+
+
+def _records(clients: Clients, bucket: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=SUBMISSIONS, Delimiter="/")
+    for prefix in [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", [])]:
+        identity = prefix.removeprefix(SUBMISSIONS).rstrip("/")
+        yield identity, read_record(clients, bucket, identity)
+
+
+def _living(batch: "BatchClient", jobs: list[str]) -> set[str]:
+    """Return those jobs that have not ended; one that Batch has forgotten has."""
+    parts = [jobs[start : start + _JOBS_DESCRIBED] for start in range(0, len(jobs), _JOBS_DESCRIBED)]
+    described: list[Any] = [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
+    return {job["jobId"] for job in described if job["status"] not in _ENDED}
+
+
+def _age(clients: Clients, bucket: str, identity: str) -> float:
+    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/").get("Contents", [])
+    newest = max((item["LastModified"] for item in listed), default=None)
+    return 0.0 if newest is None else (dt.datetime.now(dt.timezone.utc) - newest).total_seconds()
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise SubmissionError(f"{what}: {sentence_for(error)}") from error
+
+
+def _quietly(what: str, step: Any) -> None:
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - why the submission failed matters more
+        log.warning("could not %s: %s", what, sentence_for(error))
