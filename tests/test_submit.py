@@ -117,6 +117,12 @@ def stack(cloud):
     assert definitions(cloud) == ["riosJobDefinition", "riosJobDefinitionMain"]
 
 
+def image_of(cloud, definition):
+    """Return the image that a job definition of the stack names."""
+    (found,) = cloud.batch.describe_job_definitions(jobDefinitionName=definition)["jobDefinitions"]
+    return found["containerProperties"]["image"]
+
+
 def definitions(cloud):
     """Return the names of the job definitions that can be used."""
     found = cloud.batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
@@ -238,14 +244,14 @@ def test_by_default_it_runs_in_the_image_of_the_workers(stack, script):
     ended = submit(script("import time; time.sleep(60)"))
     registered = [name for name in definitions(stack) if name.startswith("riosJobDefinitionMain-")]
     assert len(registered) == 1
-    assert job(stack, ended.job)["container"]["image"] == "rios:latest"
+    assert job(stack, ended.job)["container"]["image"] == image_of(stack, "riosJobDefinition")
     run("rios-awsbatch", "cancel", ended.job)
     assert definitions(stack) == ["riosJobDefinition", "riosJobDefinitionMain"]
 
 
 def test_the_image_of_the_main_definition_needs_no_other_definition(stack, script):
     """The stack's main job definition is used as it is if it names the image."""
-    ended = submit(script(""), "--image", "riosmain:latest")
+    ended = submit(script(""), "--image", image_of(stack, "riosJobDefinitionMain"))
     assert job(stack, ended.job)["jobDefinition"].endswith("/riosJobDefinitionMain:1")
     eventually(lambda: job(stack, ended.job)["status"] == "SUCCEEDED")
     assert eventually(lambda: not stack.objects("submissions/")) is True
@@ -267,14 +273,12 @@ def test_an_image_with_its_own_script(stack):
     assert stack.objects("submissions/") == []
 
 
-@pytest.mark.usefixtures("stack")
-def test_the_stacks_repository_must_be_known(script):
-    """Without the stack's output, main:TAG is one clear error."""
-    ended = submit(script(""), "--image", "main:1")
-    assert ended.code == 1
-    assert ended.err == (
-        "rios-awsbatch: There is no output BatchECRMain in stack RIOS in ap-southeast-2; give the image's full name.\n"
-    )
+def test_an_image_of_the_stacks_repository(stack, script):
+    """main:TAG is the image of that tag in the stack's repository for main scripts."""
+    ended = submit(script("import time; time.sleep(60)"), "--image", "main:1")
+    repository = image_of(stack, "riosJobDefinitionMain").removesuffix(":latest")
+    assert job(stack, ended.job)["container"]["image"] == f"{repository}:1"
+    run("rios-awsbatch", "cancel", ended.job)
 
 
 # What goes wrong
