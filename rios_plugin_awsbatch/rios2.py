@@ -9,6 +9,7 @@ RIOS finds it by its class attribute, among the direct subclasses of ``rios.comp
     a few blocks at a time                  and read the rest           main thread writes from
 """
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -89,6 +90,7 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
         self.outObjList: list[Any] = []
         self._lease: Lease | None = None
         self._feed: _Feed | None = None
+        self._unused: Any = None
 
     def startWorkers(self, **given: Any) -> None:
         """Start computing; the keywords are RIOS's, of whichever version.
@@ -96,7 +98,8 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
         Raises:
             AWSBatchException: The stack or a parameter cannot be used.
         """
-        params = _extra_params(given["controls"].concurrency.computeWorkerExtraParams)
+        self._unused = given["inBlockBuffer"]
+        params = _extra_params(getattr(given["controls"].concurrency, "computeWorkerExtraParams", None))
         self._lease = lease(params.settings(), given["numWorkers"])
         self._feed = _Feed(self._lease, params, given)
         self._feed.start()
@@ -111,6 +114,8 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
         except Exception:
             # It would hide the error that RIOS is about to report.
             log.exception("the compute workers could not be shut down in order")
+        if self._unused is not None:
+            threading.Thread(target=_empty, args=(self._unused,), name="rios_empty", daemon=True).start()
 
 
 class _Feed:
@@ -298,6 +303,14 @@ class _Feed:
         self._stopped = True
         self._out.popTimeout = 0
         self._out.nextBlockQ.put(object())
+
+
+def _empty(buffer: Any) -> None:
+    """Take what RIOS's own readers have read in vain: RIOS ends them now, and one that waits for room would not end."""
+    buffer.popTimeout = 0.5
+    with contextlib.suppress(TimeoutError):
+        while True:
+            buffer.popNextBlock()
 
 
 def _extra_params(given: Any) -> ExtraParams:

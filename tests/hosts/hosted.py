@@ -1,9 +1,11 @@
 """Which host is here, and images as it reads and writes them."""
 
 import importlib
+import inspect
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 
 def contract():
@@ -31,6 +33,17 @@ def has_old_calls():
     """Say whether RIOS 2 still translates the calls of RIOS 1.4."""
     applier = importlib.import_module("rios.applier")
     return hasattr(applier.ApplierControls, "setJobManagerType")
+
+
+def on_batch(**given):
+    """Return what sets the controls of RIOS 2 to two workers of ours; RIOS before 2.0.7 wants to hear more."""
+    structures = importlib.import_module("rios.structures")
+    if "computeWorkerExtraParams" not in inspect.signature(structures.ConcurrencyStyle).parameters:
+        if "computeWorkerExtraParams" in given:
+            pytest.skip("this RIOS has no computeWorkerExtraParams")
+        given.setdefault("computeWorkersRead", True)
+    style = {"numComputeWorkers": 2, "computeWorkerKind": structures.CW_AWSBATCH, **given}
+    return lambda controls: controls.setConcurrencyStyle(structures.ConcurrencyStyle(**style))
 
 
 def write(path, array):

@@ -13,7 +13,7 @@ import numpy as np
 from contract import Contract
 from rios import computemanager
 from rios.rioserrors import WorkerExceptionError
-from rios.structures import CW_AWSBATCH, BlockAssociations, ConcurrencyStyle, OtherInputs, Timers, WorkerErrorRecord
+from rios.structures import BlockAssociations, OtherInputs, Timers, WorkerErrorRecord
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
 
@@ -36,15 +36,9 @@ NEEDED = {
 }
 
 
-def style(kind=CW_AWSBATCH, **given):
-    return lambda controls: controls.setConcurrencyStyle(
-        ConcurrencyStyle(computeWorkerKind=kind, numComputeWorkers=2, **given)
-    )
-
-
 @pytest.fixture
 def host(farm, tmp_path):
-    return Contract(tmp_path, style())
+    return Contract(tmp_path, hosted.on_batch())
 
 
 @pytest.fixture
@@ -74,7 +68,7 @@ def spy():
                 outBlockBuffer.insertCompleteBlock(block, outputs)
 
         def shutdown(self):
-            seen.append(("shutdown", self.jobName))
+            seen.append(("shutdown", None))
 
     yield seen
     Spy.computeWorkerKind = None
@@ -82,7 +76,7 @@ def spy():
 
 def test_the_host_gives_what_ours_needs(host, spy):
     """The keywords, a buffer whose time-out can be lifted, blocks in any order; then one `shutdown`."""
-    returned, written = host.apply(functions.add_bands_whole, parallel=style("CW_SPY"))
+    returned, written = host.apply(functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerKind="CW_SPY"))
     (_, given), (last, _) = spy
     assert given.keys() >= NEEDED
     assert last == "shutdown"
@@ -104,7 +98,7 @@ def test_the_host_gives_what_ours_needs(host, spy):
 def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
     """It is waiting for a block when the error comes: a block that is not there wakes it, and it looks for errors."""
     with pytest.raises(WorkerExceptionError):
-        host.apply(functions.fail_at, {"where": None}, style("CW_SPY"))
+        host.apply(functions.fail_at, {"where": None}, hosted.on_batch(computeWorkerKind="CW_SPY"))
     said = capsys.readouterr().err
     assert said.count("Error in") == 1
     assert "BlockError: spied" in said
@@ -115,7 +109,7 @@ def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
 def test_workers_compute_what_a_serial_run_computes(given, host):
     """Every block is where it belongs, whoever reads: we, the host, or the workers."""
     _, serial = host.apply(functions.add_bands_whole, parallel=False)
-    _, written = host.apply(functions.add_bands_whole, parallel=style(**given))
+    _, written = host.apply(functions.add_bands_whole, parallel=hosted.on_batch(**given))
     assert np.array_equal(written, serial)
 
 
@@ -138,7 +132,9 @@ def test_sums_in_otherargs_are_exact(host):
 @pytest.mark.parametrize("read", ["main", "workers"])
 def test_timings_of_the_workers_are_merged(read, host):
     """An interval for each block that was read, computed and inserted, wherever that was."""
-    returned, _ = host.apply(functions.add_bands_whole, parallel=style(computeWorkerExtraParams={"read": read}))
+    returned, _ = host.apply(
+        functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerExtraParams={"read": read})
+    )
     for name in ("reading", "userfunction", "insert_computebuffer"):
         assert len(returned.timings.getDurationsForName(name)) == BLOCKS, name
 
@@ -147,7 +143,7 @@ def test_timings_of_the_workers_are_merged(read, host):
 def test_the_users_error_is_reported_once(given, host, capsys):
     """As the host reports those of its own workers; then the next `apply` works."""
     with pytest.raises(WorkerExceptionError):
-        host.apply(functions.fail_at, {"where": (2, 1)}, style(**given))
+        host.apply(functions.fail_at, {"where": (2, 1)}, hosted.on_batch(**given))
     said = capsys.readouterr().err
     assert said.count("Error in compute worker") == 1
     assert said.count("in fail_at") == 1
@@ -164,7 +160,7 @@ def test_what_cannot_be_pickled_is_named(host):
 def test_an_unknown_parameter_is_named(host):
     """With those that there are."""
     with pytest.raises(SettingsError, match=r"'stak'.*It may say: .*stack"):
-        host.apply(functions.add_bands_whole, parallel=style(computeWorkerExtraParams={"stak": "RIOS"}))
+        host.apply(functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}))
 
 
 def test_two_applies_share_a_run(farm, host):

@@ -9,8 +9,8 @@ if hosted.generation() != 2:
 
 import functions
 from helpers import eventually
+from hosted import on_batch
 from listening import listening_ports
-from rios.structures import CW_AWSBATCH, ConcurrencyStyle
 from scenarios import JOBS, Job, outputs, run
 from scene import differences
 
@@ -22,11 +22,6 @@ BLOCKS = 12
 READERS = ["main", "workers", "mixed", "rios"]
 ABOUT_INPUTS = Job(functions.about_inputs, {"img": "bands.tif", "second": "other.tif"})
 PLAIN = JOBS["plain"]
-
-
-def on_batch(**style):
-    given = {"numComputeWorkers": 2, "computeWorkerKind": CW_AWSBATCH, **style}
-    return lambda controls: controls.setConcurrencyStyle(ConcurrencyStyle(**given))
 
 
 def on_batch_with(**params):

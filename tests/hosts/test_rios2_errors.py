@@ -10,8 +10,8 @@ if hosted.generation() != 2:
     pytest.skip(reason, allow_module_level=True)
 
 import functions
+from hosted import on_batch
 from rios.rioserrors import WorkerExceptionError
-from rios.structures import CW_AWSBATCH, ConcurrencyStyle
 from scenarios import JOBS, Job, outputs, run
 from scene import differences
 
@@ -20,11 +20,6 @@ from rios_plugin_awsbatch.errors import PicklingError, SettingsError
 IMAGE = {"img": "bands.tif"}
 FAILING = Job(functions.fail_at, IMAGE, other={"where": (2, 1)})
 RIOS_READS = {"computeWorkersRead": False, "numReadWorkers": 2}
-
-
-def on_batch(**style):
-    given = {"numComputeWorkers": 2, "computeWorkerKind": CW_AWSBATCH, **style}
-    return lambda controls: controls.setConcurrencyStyle(ConcurrencyStyle(**given))
 
 
 @pytest.fixture
@@ -58,6 +53,15 @@ def test_the_users_error_is_reported_once(style, farm, local, serial, tmp_path, 
     assert said.count("Error in compute worker") == 1
     assert said.count("in fail_at") == 1
     assert "BlockError: block (2, 1) is bad" in said
+    assert_goes_on(local, serial, tmp_path)
+
+
+def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path, capsys):
+    """They may have more blocks than there is room for, and nobody wants them any more."""
+    style = {"computeWorkersRead": False, "numReadWorkers": 1, "numComputeWorkers": 1}
+    with pytest.raises(WorkerExceptionError):
+        run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch(**style))
+    assert capsys.readouterr().err.count("Error in") == 1
     assert_goes_on(local, serial, tmp_path)
 
 
