@@ -274,7 +274,9 @@ class _Feed:
         self._typical = seconds if self._typical is None else 0.7 * self._typical + 0.3 * seconds
         if self._otherargs is not None:
             self._collected.append(self._otherargs if computed.otherargs is None else computed.otherargs)
-        self._collected.append(computed.timings)
+        timings = Timers()
+        timings.pairs = computed.timings
+        self._collected.append(timings)
         for block, outputs in zip(blocks, computed.outputs, strict=True):
             with self._timings.interval("insert_computebuffer"):
                 self._insert(block, outputs)

@@ -105,7 +105,7 @@ def test_timings_of_the_workers_are_merged(reader, farm, local, remote, tmp_path
     returned, _ = run(counted(), tmp_path, place, on_batch())
     for name in ("reading", "userfunction", "insert_computebuffer", "pop_computebuffer"):
         assert len(returned.timings.getDurationsForName(name)) == BLOCKS, name
-    assert "userfunction" in returned.timings.formatReport(level=1)
+    assert "userfunction" in returned.timings.formatReport()
     assert returned.workinggrid.getDimensions() == (90, 110)
 
 
@@ -201,6 +201,9 @@ class _Progress:
         self._heard.append(self._what(percent))
 
     def setTotalSteps(self, steps):
+        pass
+
+    def setLabelText(self, text):
         pass
 
 
