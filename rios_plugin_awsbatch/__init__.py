@@ -5,13 +5,13 @@ The way of a block::
     main process                                  AWS                            worker container(s)
     ------------                                  ---                            -------------------
     host (RIOS 1.4, 2.x, or a script)
-      -> adapter (jobmanager)
+      -> jobmanager, rios2, or executor
         -> run: pickle, authenticate
              large bytes ----------------------> S3  runs/<run>/...  ---------->  fetcher: receive, verify
              task message ---------------------> SQS tasks ------------------->     |
                                                                                  compute process: call
                                                                                     |
-        <- gatherer: verify, unpickle  <-------- SQS results <------------------- storer: announce the result,
+        <- inbox: verify, unpickle  <----------- SQS results <------------------- storer: announce the result,
       <- future                        <-------- S3                              then delete the task message
                                                  Batch: one array job of N workers
 

@@ -92,7 +92,7 @@ def demo(scene: str, output: Path, workers: int, block: int, *, aws: bool) -> No
 
 
 @commands.command()
-@click.option("--older-than", default=30.0, show_default=True, type=click.FloatRange(0), help="Minutes.")
+@click.option("--older-than", default=30.0, show_default=True, type=click.FloatRange(10), help="Minutes.")
 def clean(older_than: float) -> None:
     """Delete what runs left behind whose main script was killed: queues, objects, jobs.
 

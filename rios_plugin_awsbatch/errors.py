@@ -11,6 +11,7 @@ __all__ = [
     "StackError",
     "SubmissionError",
     "TaskLostError",
+    "UnreadableError",
     "VersionMismatchError",
     "WorkerTraceback",
     "WorkersError",
@@ -51,6 +52,10 @@ class PicklingError(AWSBatchException):
 
 class VersionMismatchError(MessageError):
     """Main and worker run versions that cannot exchange messages or pickles."""
+
+
+class UnreadableError(VersionMismatchError):
+    """A message is authentic, but of another version of this package."""
 
 
 class WorkersError(AWSBatchException):

@@ -1,4 +1,4 @@
-"""The verbs of S3 and SQS, over messages and payloads. Clients are given, never made here but by `Clients.make`."""
+"""The verbs of S3 and SQS, over messages and payloads. Clients are given, and made by `Clients` alone."""
 
 import base64
 import collections
@@ -33,6 +33,7 @@ BATCH_ENTRIES: Final = 10
 LONG_POLL_SECONDS: Final = 20
 DRAIN_SECONDS: Final = 60
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html: at least one second
+OUTAGE_SECONDS: Final = 300.0  # so long AWS may be out of reach before anybody gives up
 NEW_QUEUE_SECONDS: Final = 60.0  # so long a new queue may not be there for everybody
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_KEYS: Final = 1000

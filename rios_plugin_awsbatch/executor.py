@@ -175,7 +175,8 @@ def _results(
     try:
         while ahead:
             left = None if deadline is None else deadline - time.monotonic()
-            chunk = ahead.popleft().result(left)
+            chunk = ahead[0].result(left)
+            ahead.popleft()
             ahead.extend(itertools.islice(submissions, 1))
             yield from chunk
     finally:

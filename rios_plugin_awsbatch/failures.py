@@ -38,7 +38,7 @@ def _unpickled(failure: Failure, exchange: Exchange) -> Exception | None:
         return None
     try:
         error = payload.loads(exchange.unpack(failure.exception))
-    except Exception as problem:  # noqa: BLE001 - unpickling runs the class's own code
+    except BaseException as problem:  # noqa: BLE001 - unpickling runs the class's own code
         log.debug("run=%s an exception cannot be unpickled: %s", exchange.key.run, problem)
         return None
     # SystemExit would end main without a word.

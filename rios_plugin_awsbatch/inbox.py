@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .awserrors import is_missing_queue, is_passing, sentence_for
 from .errors import MessageError, StackError, VersionMismatchError
-from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, NEW_QUEUE_SECONDS, Exchange, Received
+from .exchange import BATCH_ENTRIES, LONG_POLL_SECONDS, NEW_QUEUE_SECONDS, OUTAGE_SECONDS, Exchange, Received
 from .messages import Message, Stop, peek_run
 
 __all__ = ["Inbox"]
@@ -16,7 +16,6 @@ __all__ = ["Inbox"]
 log = logging.getLogger(__name__)
 
 HANDLERS = 4
-OUTAGE_SECONDS = 300.0
 COMPANY_SHARE, COMPANY_SECONDS = 0.1, 0.1  # of the time since the last results, and at most
 
 

@@ -47,9 +47,10 @@ class Lease:
             if not self._held or self.inherited:
                 return
             self._held = False
-            _users[self.run] -= 1
-            last = _users[self.run] <= 0
-            if not last or (keep_warm and self.run.open):
+            left = _users.get(self.run, 1) - 1  # a run that has broken is forgotten already
+            if self.run in _users:
+                _users[self.run] = left
+            if left > 0 or (keep_warm and self.run.open):
                 return
             _forget(self.run)
         self.run.close()
@@ -70,10 +71,10 @@ def lease(settings: Settings, workers: int) -> Lease:
             run = None
         if run is None:
             stack = typed_outputs(read_outputs(settings), settings)
+            guard_exits()  # before there is anything to take down
             run = Run(settings, stack, Clients(settings.region), workers).__enter__()
             _runs[identity] = run
             _users[run] = 0
-            guard_exits()
         else:
             run.want_workers(workers)
         _users[run] += 1
@@ -97,12 +98,14 @@ def _forget(run: Run) -> None:
 
 
 def guard_exits() -> None:
-    """See to it that runs end with the interpreter, and that SIGTERM ends the interpreter in an orderly way."""
+    """See to it that runs end with the interpreter, and that a signal ends the interpreter in an orderly way."""
     atexit.unregister(close_all)
     atexit.register(close_all)
-    main_thread = threading.current_thread() is threading.main_thread()
-    if main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _exit_in_order)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when a terminal is closed; nohup ignores it
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit_in_order)
 
 
 def _exit_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:

@@ -13,13 +13,14 @@ This is the only module that knows field names of the wire.
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from .errors import MessageError, VersionMismatchError
+from .errors import MessageError, UnreadableError, VersionMismatchError
 
 __all__ = [
     "Failure",
@@ -185,14 +186,14 @@ class WorkerNotice(_Model):
 
     Attributes:
         worker: Who.
-        event: ``ready`` before its first receive, ``gone`` with its last words.
+        event: ``ready`` before its first receive, ``gone`` with its last words, ``unfit`` if it cannot read its tasks.
         requests: AWS requests that this worker has made so far.
         detail: Why it has gone.
     """
 
     kind: Literal["worker"] = "worker"
     worker: str
-    event: Literal["ready", "gone"]
+    event: Literal["ready", "gone", "unfit"]
     requests: int = 0
     detail: _Text = ""
 
@@ -201,15 +202,13 @@ Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
 )
-_NOT_FOR_SQS = "\ufffe\uffff"  # the only ones that JSON does not escape by itself
 _WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\{)")
 
 
 def encode(message: Message, key: RunKey) -> str:
     """Return the text of `message` for a queue of the run of `key`."""
-    body = message.model_dump_json(exclude_none=True, exclude_defaults=False)
-    for character in _NOT_FOR_SQS:
-        body = body.replace(character, f"\\u{ord(character):04x}")
+    # ASCII: SQS counts bytes, and takes not every character.
+    body = json.dumps(message.model_dump(exclude_none=True), separators=(",", ":"))
     return f"{WIRE_VERSION}.{key.run}.{key.mac(body.encode())}.{body}"
 
 
@@ -219,6 +218,7 @@ def decode(text: str, key: RunKey) -> Message:
     Raises:
         MessageError: It is no message, is damaged or forged, or belongs to another run.
         VersionMismatchError: It is of another wire version.
+        UnreadableError: It is authentic, but of another version of this package.
     """
     header = _WIRE.match(text)
     if header is None:
@@ -243,8 +243,12 @@ def decode(text: str, key: RunKey) -> Message:
     try:
         return _ADAPTER.validate_json(body)
     except ValidationError as error:
+        # It is main's own, so that one of the two is older than the other.
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
-        raise MessageError(f"A message on a queue of run {key.run} cannot be read: {problems}") from None
+        raise UnreadableError(
+            f"A message on a queue of run {key.run} cannot be read: {problems}; install the same version of "
+            "rios-plugin-awsbatch in main and in the workers' image."
+        ) from None
 
 
 def peek_run(text: str) -> str | None:

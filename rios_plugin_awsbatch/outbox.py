@@ -6,11 +6,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import botocore.exceptions
 
-from .awserrors import is_missing_queue
-from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, NEW_QUEUE_SECONDS, Exchange
+from .awserrors import is_missing_queue, is_passing
+from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, NEW_QUEUE_SECONDS, OUTAGE_SECONDS, Exchange
 from .messages import Payload, Task
 
 __all__ = ["Budget", "Outbox", "Parcel"]
@@ -25,6 +26,8 @@ LINGER_SECONDS = 0.004
 COMPANY_SECONDS = 0.05
 SMALL_BYTES = MESSAGE_BYTES // 4
 CLOSE_SECONDS = 10.0
+
+Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +163,9 @@ class Outbox:
         if self._closed.is_set() or not parcel.wanted():
             return None
         try:
-            payload = self._exchange.pack(parcel.arguments, f"tasks/{parcel.number}", parcel.room)
+            payload = self._patiently(
+                lambda: self._exchange.pack(parcel.arguments, f"tasks/{parcel.number}", parcel.room)
+            )
             return self._exchange.encode(parcel.seal(payload))
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
             parcel.failed(error)
@@ -200,18 +205,19 @@ class Outbox:
 
     def _send(self, batch: list[_Letter]) -> None:
         try:
-            self._send_patiently([letter.text for letter in batch])
+            self._patiently(lambda: self._exchange.tasks.send([letter.text for letter in batch]))
         except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
             for letter in batch:
                 letter.failed(error)
 
-    def _send_patiently(self, texts: list[str]) -> None:
+    def _patiently(self, call: Callable[[], Value]) -> Value:
+        """Make a call to AWS, and sit out an outage, or that a queue is too new to be there for everybody."""
+        begun = time.monotonic()
         while True:
             try:
-                self._exchange.tasks.send(texts)
-            except botocore.exceptions.ClientError as error:  # noqa: PERF203 - once, unless the queue is new
-                young = time.monotonic() - self._begun < NEW_QUEUE_SECONDS
-                if not (young and is_missing_queue(error)) or self._closed.wait(1):
+                return call()
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:  # noqa: PERF203 - rare
+                young = time.monotonic() - self._begun < NEW_QUEUE_SECONDS and is_missing_queue(error)
+                passing = time.monotonic() - begun < OUTAGE_SECONDS and is_passing(error)
+                if not (young or passing) or self._closed.wait(1):
                     raise
-            else:
-                return

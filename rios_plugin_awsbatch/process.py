@@ -12,11 +12,19 @@ from typing import Any
 from .compute import FUNCTIONS_KEPT, SHARED_KEPT, Call, Raised, Recent
 from .messages import Payload, Task
 from .payload import Compression
+from .settings import WorkerSettings, variables
 
 __all__ = ["ComputeProcess"]
 
 _CODE = "from rios_plugin_awsbatch.compute import main; main()"
 _LOOK_SECONDS = 1.0
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the user's code: without the run's key, which it could print into the log."""
+    (key, *_) = variables(WorkerSettings)["run_key"]
+    # Where blocks are computed, RIOS needs no managers, and importing ours takes half a second.
+    return {**{name: value for name, value in os.environ.items() if name != key}, "RIOS_AWSBATCH_AUTOLOAD": "0"}
 
 
 class ComputeProcess:
@@ -36,8 +44,7 @@ class ComputeProcess:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 [sys.executable, "-c", _CODE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                # Where blocks are computed, RIOS needs no managers, and importing ours takes half a second.
-                env={**os.environ, "RIOS_AWSBATCH_AUTOLOAD": "0"},
+                env=_environment(),
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
 

@@ -112,17 +112,17 @@ def run_resources(
         if settings.in_queue and settings.out_queue:
             urls = (settings.in_queue, settings.out_queue)
             for url in urls:
-                given = MessageQueue(clients.sqs, url)
                 with _explained(f"queue {url}"):
-                    _refuse_used(given)
-                undo(f"empty queue {url}", given.drain)
+                    _refuse_used(MessageQueue(clients.sqs, url))
+            for url in urls:  # only when both are known to be nobody else's
+                undo(f"empty queue {url}", MessageQueue(clients.sqs, url).drain)
             limit = min(settings.inline_limit, *(_room_in(clients, url) for url in urls))
         else:
             for role in ("tasks", "results"):
                 with _explained(f"a queue for the {role} of run {key.run}"):
                     created.append(_create_queue(clients, stack.stack, key.run, role))
                 undo(f"delete the queue of {role}", _deleter(clients, created[-1]))
-            record.write()
+                record.write()
             urls = (created[0], created[1])
             limit = settings.inline_limit
         tasks, results = (MessageQueue(clients.sqs, url) for url in urls)

@@ -17,7 +17,7 @@ import cloudpickle
 
 from . import payload
 from .awserrors import is_passing, sentence_for
-from .errors import AWSBatchException, WorkersError
+from .errors import AWSBatchException, RemoteError, VersionMismatchError, WorkersError
 from .exchange import Clients, Exchange
 from .failures import exception_from
 from .inbox import Inbox
@@ -321,6 +321,9 @@ class Run:
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, WorkerNotice):
+            if message.event == "unfit":
+                self._fail(VersionMismatchError(f"{message.detail} [worker {message.worker}]"))
+                return
             self._force.note(message)
             self._wake.set()
             if self._closing and message.event == "ready":  # too late to be told with the others
@@ -350,6 +353,8 @@ class Run:
                 future.set_exception(self._exception(outcome))
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
             future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - unpickling may import what calls sys.exit
+            future.set_exception(RemoteError(f"The result cannot be unpickled: {type(error).__name__}: {error}"))
 
     def _exception(self, outcome: Failure | Exception) -> Exception:
         if isinstance(outcome, Failure):

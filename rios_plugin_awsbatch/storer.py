@@ -53,9 +53,14 @@ class Storer:
         # Short: a worker whose network is slower than its functions must not fill its memory.
         self._answers: queue.Queue[Answer | None] = queue.Queue(WAITING)
 
-    def put(self, answer: Answer | None) -> None:
-        """Announce `answer` soon; None is the last one."""
+    def put(self, answer: Answer) -> None:
+        """Announce `answer` soon."""
         self._answers.put(answer)
+
+    def put_last(self) -> None:
+        """Let `run` return when all has been announced; if it hangs, it is not waited for."""
+        with contextlib.suppress(queue.Full):
+            self._answers.put(None, timeout=5)
 
     def run(self) -> None:
         """Announce until there is nothing more to come."""

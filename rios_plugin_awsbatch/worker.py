@@ -33,8 +33,8 @@ import cloudpickle
 from ._version import __version__
 from .awserrors import is_missing_queue, is_passing, sentence_for
 from .compute import Raised, versions
-from .errors import AWSBatchException, MessageError, TaskLostError, VersionMismatchError
-from .exchange import LONG_POLL_SECONDS, Clients, Exchange, MessageQueue, PayloadStore, Received
+from .errors import AWSBatchException, MessageError, TaskLostError, UnreadableError, VersionMismatchError
+from .exchange import LONG_POLL_SECONDS, OUTAGE_SECONDS, Clients, Exchange, MessageQueue, PayloadStore, Received
 from .hands import Answer, Hands, Held
 from .messages import Failure, Message, Payload, RunKey, Stop, Task, WorkerNotice, peek_run
 from .process import ComputeProcess
@@ -48,8 +48,8 @@ log = logging.getLogger(__name__)
 
 INLINE_EXCEPTION = 128 * 1024
 FETCHER_SECONDS = 1.0
-OUTAGE_SECONDS = 300.0  # AWS may be out of reach for so long before a worker gives up
-REMEDY = "Give the job definition more memory, or make the blocks smaller; see the worker's log for a crash."
+MEMORY_REMEDY = "Give the job definition more memory, or make the blocks smaller."
+CRASH_REMEDY = "See the worker's log, and call the function on this block alone."
 
 
 class _Stopped(BaseException):  # not an error; its text says why the worker ends
@@ -97,12 +97,15 @@ class Worker:
                 self._compute_next(compute)
         except _Stopped as stopped:
             reason = str(stopped)
+        except UnreadableError as error:
+            self.announce("unfit", str(error))
+            raise
         finally:
             self._hand_back(compute, storer, reason)
         return reason
 
-    def announce(self, event: Literal["ready", "gone"], detail: str = "") -> None:
-        """Tell main that this worker is ready, or has gone."""
+    def announce(self, event: Literal["ready", "gone", "unfit"], detail: str = "") -> None:
+        """Tell main that this worker is ready, has gone, or can be of no use."""
         notice = WorkerNotice(worker=self._name, event=event, requests=self._requests(), detail=detail)
         self._exchange.results.send([self._exchange.encode(notice)])
 
@@ -131,7 +134,8 @@ class Worker:
     def _died(self, held: Held, how: str) -> Failure | None:
         log.warning("%s attempt=%d its process %s", self._about(held.task), held.attempts, how)
         if held.attempts >= self._settings.max_attempts:
-            text = f"{held.task.name}: the process that computed it {how}, {held.attempts} times in a row. {REMEDY}"
+            remedy = MEMORY_REMEDY if "SIGKILL" in how else CRASH_REMEDY
+            text = f"{held.task.name}: the process that computed it {how}, {held.attempts} times in a row. {remedy}"
             return self._refusal(held.task, TaskLostError(text))
         self._hands.drop(held.receipt)
         with _logged("hand back a task"):
@@ -215,6 +219,8 @@ class Worker:
         """Return the content of a message; None if it must be left alone."""
         try:
             return self._exchange.decode(message.body)
+        except UnreadableError:
+            raise  # this worker is of no use, and says so
         except MessageError as error:
             log.error("run=%s worker=%s %s", self._run, self._name, error)  # noqa: TRY400 - the sentence is enough
         if peek_run(message.body) in (None, self._run):  # it can never be of use; another run's may be, to that one
@@ -236,7 +242,8 @@ class Worker:
         """Refuse a task that must not be unpickled here, or that has ended too many workers."""
         task = held.task
         if held.attempts > self._settings.max_attempts:
-            raise TaskLostError(f"{task.name}: every worker that received it vanished ({held.attempts - 1}). {REMEDY}")
+            vanished = f"{task.name}: every worker that received it vanished ({held.attempts - 1})"
+            raise TaskLostError(f"{vanished}, most likely because it ran out of memory. {MEMORY_REMEDY}")
         python = ".".join(platform.python_version_tuple()[:2])
         major = int(cloudpickle.__version__.partition(".")[0])
         if (task.python, task.cloudpickle) != (python, major):
@@ -248,6 +255,8 @@ class Worker:
 
     def _reason_to_end(self, error: Exception, *, seen: bool) -> BaseException:
         url = self._exchange.tasks.url
+        if isinstance(error, AWSBatchException):
+            return error
         if is_missing_queue(error) and seen:
             return _Stopped("the run's queue is gone")
         if is_missing_queue(error):
@@ -272,7 +281,7 @@ class Worker:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it asks for what is being done
         self._hands.stop()
         compute.kill()
-        self._storer.put(None)
+        self._storer.put_last()
         storer.join(timeout=10)
         unfinished = self._hands.held()
         with _logged("hand back tasks"):

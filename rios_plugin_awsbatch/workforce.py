@@ -59,6 +59,7 @@ class Workforce:
         self._jobs: list[WorkerJob] = []
         self._launching = threading.RLock()
         self._ended = False
+        self._failed_replaced = 0  # of the present jobs' failed workers
         self._launched_at = time.monotonic()
         self._reasons: tuple[str, ...] = ()
         self._changed = threading.Condition()
@@ -72,7 +73,7 @@ class Workforce:
         with self._changed:
             missing = workers - self._wanted
             self._wanted = max(self._wanted, workers)
-        if missing > 0 and self._jobs:
+        if missing > 0:
             self._launch(missing)
 
     def note(self, notice: WorkerNotice) -> None:
@@ -123,7 +124,7 @@ class Workforce:
         Raises:
             WorkersError: Batch does not take the job.
         """
-        self._launch(self._wanted)
+        self._launch_afresh(self._wanted)
 
     def look(self, pending: int) -> None:
         """Look at the workers; start some where `pending` tasks need them.
@@ -131,16 +132,17 @@ class Workforce:
         Raises:
             WorkersError: No worker can be expected any more.
         """
-        states = [job.state() for job in self._jobs]
+        jobs = tuple(self._jobs)
+        states = [job.state() for job in jobs]
         self._take_reasons(states)
         alive = sum(state.unfinished for state in states)
         failed = sum(state.failed for state in states)
         if alive == 0:
-            self._replace_all(pending, failed)
+            self._replace_all(jobs, pending, failed)
         elif not self._ready_since_launch and time.monotonic() - self._launched_at > self._startup_timeout:
             raise WorkersError(self._stuck(states))
-        elif min(self._wanted, pending) > alive + failed:  # some were idle for too long, and ended
-            self._launch(min(self._wanted, pending) - alive - failed)
+        else:
+            self._replace_some(min(self._wanted, pending) - alive, failed)
 
     def end(self, farewell: float) -> None:
         """End all workers.
@@ -152,7 +154,7 @@ class Workforce:
             self._ended = True
         self._wait_for_goodbyes(farewell)
         with self._changed:
-            if not self.present and len(self._gone) >= sum(job.size for job in self._jobs):
+            if not self.present and self._all_said_goodbye():
                 return
         for job in self._jobs:
             job.terminate(f"Run {self._run_id} is over")
@@ -181,17 +183,35 @@ class Workforce:
             log.debug("run=%s cannot look at the workers: %s", self._run_id, error)
             return False
 
+    def _all_said_goodbye(self) -> bool:
+        """Say whether no worker of the present jobs can be on its way any more; workers are named after their jobs."""
+        gone = sum(worker.startswith(tuple(self.job_ids)) for worker in self._gone)
+        return gone >= sum(job.size for job in self._jobs)
+
+    def _launch_afresh(self, count: int) -> None:
+        """Start workers where there are none, who then have the whole start-up time."""
+        self._launched_at = time.monotonic()
+        self._ready_since_launch = False
+        self._launch(count)
+
     def _launch(self, count: int) -> None:
         with self._launching:
             if self._ended:
                 return
             self._jobs += submit_workers(self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides)
-            self._launched_at = time.monotonic()
-            self._ready_since_launch = False
             log.info("run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue)
             self._launched(self.job_ids)
 
-    def _replace_all(self, pending: int, failed: int) -> None:
+    def _replace_some(self, missing: int, failed: int) -> None:
+        """Start workers in the place of those that were idle for too long and, within reason, of those that failed."""
+        if missing > 0 and failed > self._failed_replaced and self._replacements > 0:
+            self._replacements -= 1
+            self._failed_replaced = failed
+        missing -= failed - self._failed_replaced
+        if missing > 0:
+            self._launch(missing)
+
+    def _replace_all(self, jobs: tuple[WorkerJob, ...], pending: int, failed: int) -> None:
         if failed and (self._replacements <= 0 or not self._ready):
             first = self._reasons[0] if self._reasons else ""
             raise WorkersError(
@@ -200,8 +220,10 @@ class Workforce:
             )
         if failed:
             self._replacements -= 1
-        self._jobs = []
-        self._launch(min(self._wanted, pending))
+        with self._launching:  # `want` may have added a job meanwhile
+            self._jobs = [job for job in self._jobs if job not in jobs]
+            self._failed_replaced = 0
+            self._launch_afresh(min(self._wanted, pending))
 
     def _take_reasons(self, states: list[JobState]) -> None:
         reasons = tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
