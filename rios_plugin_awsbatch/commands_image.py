@@ -23,7 +23,7 @@ def image() -> None:
 @click.option("--rios", envvar="RIOS_VER", metavar="RIOS", help="Version, or an archive or folder here, or a URL.")
 @click.option("--extra-packages", envvar="EXTRA_PACKAGES", metavar="NAMES", help="For apt, with spaces between.")
 @click.option("--pip-packages", envvar="PIP_PACKAGES", metavar="NAMES", help="For pip, with spaces between.")
-@click.option("--platform", envvar="PLATFORM", metavar="OS/CPU", help="linux/amd64 or linux/arm64.  [this machine's]")
+@click.option("--platform", envvar="PLATFORM", metavar="OS/CPU", help="linux/amd64 or linux/arm64.  [the stack's]")
 @click.option(
     "--options", envvar="BUILD_OPTIONS", metavar="OPTIONS", help="For the builder, as in '--no-cache --pull'."
 )
@@ -43,7 +43,7 @@ def build(  # noqa: PLR0913 - the options of a command
     The environment can say each option too, as it does for make in the folder image: BUILDER, IMAGE, BASE_IMAGE,
     RIOS_VER, EXTRA_PACKAGES, PIP_PACKAGES, PLATFORM, BUILD_OPTIONS.
     """
-    from .image import LATEST_RIOS, Build, default_builder  # noqa: PLC0415 - only when it is run
+    from .image import LATEST_RIOS, Build, default_builder, platform_of_stack  # noqa: PLC0415 - only when it is run
     from .image import build as build_image  # noqa: PLC0415
 
     what = Build(
@@ -53,7 +53,7 @@ def build(  # noqa: PLR0913 - the options of a command
         rios=rios or LATEST_RIOS,
         extra_packages=(extra_packages or "").split(),
         pip_packages=(pip_packages or "").split(),
-        platform=platform or None,
+        platform=platform or platform_of_stack(),
         options=shlex.split(options or ""),
     )
     for built in build_image(what):

@@ -1,7 +1,7 @@
 """The image: built with docker, podman or buildah, and pushed to the stack's repository in ECR.
 
-The folder ``image`` has the Dockerfile. It is beside the package in a checkout, and in it where the package is
-installed. The image gets this very package: a wheel built of the checkout, or put together again from what is there.
+The folder ``image`` has the Dockerfile. The image gets this very package: a wheel built of the
+checkout, or put together again from what is installed.
 """
 
 import base64
@@ -25,12 +25,22 @@ import botocore.exceptions
 
 from ._version import __version__
 from .awserrors import sentence_for
-from .errors import ImageError
+from .errors import ImageError, StackError
 from .settings import Settings, load
 from .shipped import folder
 from .stack import needed, read_outputs
 
-__all__ = ["BUILDERS", "LATEST_RIOS", "Build", "build", "default_builder", "ecr_path", "plugin_wheel", "push"]
+__all__ = [
+    "BUILDERS",
+    "LATEST_RIOS",
+    "Build",
+    "build",
+    "default_builder",
+    "ecr_path",
+    "platform_of_stack",
+    "plugin_wheel",
+    "push",
+]
 
 BUILDERS: Final = ("docker", "podman", "buildah")
 LATEST_RIOS: Final = "2.0.9"
@@ -53,7 +63,7 @@ class Build:
         rios: RIOS's version, or the path or URL of an archive, or the path of a folder.
         extra_packages: Names of packages for apt.
         pip_packages: Requirements for pip.
-        platform: As in ``linux/arm64``; this machine's, if not given.
+        platform: As in ``linux/arm64``; the builder's own, if not given.
         options: Further options of the builder.
     """
 
@@ -85,6 +95,15 @@ def ecr_path(*, main: bool = False, base: bool = False) -> str:
     settings = load(Settings)
     (repository,) = needed(read_outputs(settings), ["BatchECRMain" if main else "BatchECR"], settings)
     return repository.partition("/")[0] if base else repository
+
+
+def platform_of_stack() -> str | None:
+    """Return the platform of the images that the stack runs; None if it does not say, or cannot be asked."""
+    try:
+        architecture = read_outputs(load(Settings)).get("BatchArchitecture")
+    except StackError:  # an image can be built before there is a stack
+        return None
+    return {"x86_64": "linux/amd64", "arm64": "linux/arm64"}.get(architecture or "")
 
 
 def build(what: Build) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ Outputs:
     Value: !Sub '${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/riosecr'
   BatchECRMain:
     Value: !Sub '${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/riosecrmain'
+  BatchArchitecture:
+    Value: arm64
 """
 # Records its words and standard input; of what it is asked it knows the tag that a build keeps in an image.
 BUILDER = """
@@ -88,6 +90,7 @@ def builder(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(calls))
     monkeypatch.setenv("TAG", TAG)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # where there is no stack, nobody is to be asked for one
     for name in ("BUILDER", "EXTRA_PACKAGES", "PIP_PACKAGES", "RIOS_VER", "PLATFORM", "BASE_IMAGE", "BUILD_OPTIONS"):
         monkeypatch.delenv(name, raising=False)
     return lambda: [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
@@ -239,6 +242,15 @@ def test_build_with_everything(builder):
         "EXTRA_PACKAGES": "python3-scipy less",
         "PIP_PACKAGES": "xarray[io]>=2024 zarr",
     }
+
+
+@pytest.mark.usefixtures("repositories")
+def test_build_for_the_machines_of_the_stack(builder):
+    """Where there is a stack, the image is built for its machines, unless a platform is given."""
+    assert rios_awsbatch("image", "build").returncode == 0
+    assert rios_awsbatch("image", "build", "--platform", "linux/amd64").returncode == 0
+    builds = [call["words"] for call in builder() if call["words"][0] == "build"]
+    assert [words[2] for words in builds] == ["--platform=linux/arm64", "--platform=linux/amd64"]
 
 
 def test_rios_from_here(builder, tmp_path):

@@ -296,10 +296,12 @@ def test_main_makes_its_own_queues():
 
 
 def test_workers_may_use_payloads_and_messages_and_nothing_else():
-    """Workers read and write objects of runs, and use queues of this stack's runs."""
+    """Workers read and write objects of runs, read what was submitted, and use queues of this stack's runs."""
     policy = statements("BatchWorkerPolicy")
-    assert policy.keys() == {"Payloads", "MissingIsNotDenied", "Messages"}
+    assert policy.keys() == {"Payloads", "Submissions", "MissingIsNotDenied", "Messages"}
     assert policy["Payloads"]["Resource"] == {"Sub": "${BatchBucket.Arn}/runs/*"}
+    assert policy["Submissions"]["Resource"] == {"Sub": "${BatchBucket.Arn}/submissions/*"}
+    assert texts(policy["Submissions"]["Action"]) == ["s3:GetObject"]
     actions = {action for one in policy.values() for action in texts(one["Action"])}
     assert not any("*" in action for action in actions)
     assert not actions & {"s3:DeleteObject", "sqs:CreateQueue", "sqs:DeleteQueue"}
@@ -351,9 +353,11 @@ def test_the_bucket_is_private_and_encrypted():
 
 
 def test_the_bucket_forgets():
-    """What runs left expires, and uploads that were not finished do; results kept elsewhere in the bucket stay."""
-    runs, uploads = properties("BatchBucket")["LifecycleConfiguration"]["Rules"]
-    assert (runs["Prefix"], runs["ExpirationInDays"], runs["Status"]) == ("runs/", {"Ref": "RunDays"}, "Enabled")
+    """What runs and submissions left expires, and uploads that were not finished do; the rest of the bucket stays."""
+    *left, uploads = properties("BatchBucket")["LifecycleConfiguration"]["Rules"]
+    assert [rule["Prefix"] for rule in left] == ["runs/", "submissions/"]
+    for rule in left:
+        assert (rule["ExpirationInDays"], rule["Status"]) == ({"Ref": "RunDays"}, "Enabled")
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert uploads["Status"] == "Enabled"
 

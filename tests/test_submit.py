@@ -133,6 +133,12 @@ def job(cloud, identity):
     return cloud.batch.describe_jobs(jobs=[identity])["jobs"][0]
 
 
+def succeeds(cloud, identity):
+    """Wait until a job has succeeded."""
+    said = lambda: f"{job(cloud, identity)}, and says: {run('rios-awsbatch', 'logs', identity)}"  # noqa: E731
+    eventually(lambda: job(cloud, identity)["status"] == "SUCCEEDED", said)
+
+
 def running(identity, text):
     """Wait until a job has logged a text."""
     return eventually(lambda: text in run("rios-awsbatch", "logs", identity).out, f"{identity} does not say {text}")
@@ -155,7 +161,7 @@ def test_without_follow_the_job_goes_on_by_itself(stack, script):
     """Submitting returns at once with the job's id; the job deletes its files itself."""
     ended = submit(script("print('by itself')"))
     assert (ended.code, ended.out) == (0, "")
-    eventually(lambda: job(stack, ended.job)["status"] == "SUCCEEDED")
+    succeeds(stack, ended.job)
     assert [key for key in stack.objects("submissions/") if key.endswith(".tar.gz")] == []
     assert "by itself\n" in run("rios-awsbatch", "logs", ended.job).out
 
@@ -233,7 +239,7 @@ def test_what_the_job_may_use_is_said_by_options(stack, script):
     assert requirements == {"VCPU": "2", "MEMORY": "3000"}
     assert described["timeout"] == {"attemptDurationSeconds": 3600}
     assert described["jobName"] == "main"
-    eventually(lambda: job(stack, ended.job)["status"] == "SUCCEEDED")
+    succeeds(stack, ended.job)
 
 
 # The image
@@ -253,7 +259,7 @@ def test_the_image_of_the_main_definition_needs_no_other_definition(stack, scrip
     """The stack's main job definition is used as it is if it names the image."""
     ended = submit(script(""), "--image", image_of(stack, "riosJobDefinitionMain"))
     assert job(stack, ended.job)["jobDefinition"].endswith("/riosJobDefinitionMain:1")
-    eventually(lambda: job(stack, ended.job)["status"] == "SUCCEEDED")
+    succeeds(stack, ended.job)
     assert eventually(lambda: not stack.objects("submissions/")) is True
 
 
