@@ -77,7 +77,7 @@ def _installed() -> Iterator[Finding]:
             "RIOS_VERSION",
             "Install RIOS (conda-forge, or the release from its GitHub page), if you want to use it.",
         ),
-        ("osgeo.gdal", "__version__", 'Install GDAL: pip install "gdal==$(gdal-config --version)".'),
+        ("osgeo.gdal", "__version__", 'Install GDAL: pip install "gdal[numpy]==$(gdal-config --version)".'),
     ):
         try:
             yield Finding("good", name, str(getattr(importlib.import_module(name), attribute)))
