@@ -1,5 +1,7 @@
 """Fixtures that the tests share."""
 
+import signal
+
 import hypothesis
 import pytest
 from helpers import Cloud, eventually
@@ -12,6 +14,12 @@ WORKERS = 3
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure():
+    """Let the scripts that tests start hear Ctrl-C, although a CI that runs in the background may ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
