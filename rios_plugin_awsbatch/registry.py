@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import pluggy
 
-__all__ = ["COMPUTE_WORKERS", "JOB_MANAGERS", "load_plugins", "replace_own_manager"]
+__all__ = ["JOB_MANAGERS", "load_plugins", "replace_own_manager"]
 
 JOB_MANAGERS: Final = "rios.jobmanagers"
-COMPUTE_WORKERS: Final = "rios.computeworkers"
 
 
 def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:

@@ -146,7 +146,6 @@ class _Feed:
         self._lock = threading.Lock()
         self._in_flight: set[Future[Any]] = set()
         self._room = threading.BoundedSemaphore(TASKS_PER_WORKER * self._workers)
-        self._futures: set[Future[Any]] = set()
         self._done: queue.SimpleQueue[tuple[list[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._typical: float | None = None  # seconds for a block
         self._block_bytes = 0
@@ -172,13 +171,11 @@ class _Feed:
     def stop(self) -> list[Any]:
         """Stop, and return the timers and otherArgs of all tasks."""
         self._stopped = True
-        for future in list(self._futures):  # some, where an error has ended it
-            future.cancel()
         self._done.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
         with self._lock:
-            left = list(self._in_flight)
+            left = list(self._in_flight)  # some, where an error has ended it
         for future in left:
             future.cancel()
         return self._collected
@@ -197,7 +194,6 @@ class _Feed:
                 read = [block for block, _ in task]
                 name = _name(read, self._controls)
                 future = self._run.submit(self._function, (task,), name=name, shared=self._shared)
-                self._futures.add(future)
                 with self._lock:
                     self._in_flight.add(future)
                 future.add_done_callback(functools.partial(self._put, read))
@@ -257,7 +253,6 @@ class _Feed:
     def _put(self, blocks: list[Any], future: "Future[Any]") -> None:
         with self._lock:
             self._in_flight.discard(future)
-        self._futures.discard(future)
         self._done.put((blocks, future))
 
     def _collect(self) -> None:

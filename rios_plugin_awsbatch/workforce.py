@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .awserrors import sentence_for
 from .errors import WorkersError
 from .launch import JobState, WorkerJob, advice_for, submit_workers
 from .messages import WorkerNotice
@@ -157,7 +158,10 @@ class Workforce:
             if not self.present and self._all_said_goodbye():
                 return
         for job in self._jobs:
-            job.terminate(f"Run {self._run_id} is over")
+            try:
+                job.terminate(f"Run {self._run_id} is over")
+            except Exception as error:  # noqa: BLE001, PERF203 - the other jobs must be ended all the same
+                log.warning("run=%s could not end job %s: %s", self._run_id, job.job_id, sentence_for(error))
         self._wait_for_goodbyes(LAST_WORDS_SECONDS)
 
     def wait_for_the_end(self, seconds: float) -> None:
@@ -212,13 +216,15 @@ class Workforce:
             self._launch(missing)
 
     def _replace_all(self, jobs: tuple[WorkerJob, ...], pending: int, failed: int) -> None:
-        if failed and (self._replacements <= 0 or not self._ready):
+        in_vain = bool(failed) or not self._ready_since_launch
+        if in_vain and (self._replacements <= 0 or (failed and not self._ready)):
             first = self._reasons[0] if self._reasons else ""
+            never = "" if self._ready_since_launch else " and none of the last ones was ready"
             raise WorkersError(
-                f"All workers of run {self._run_id} have ended: {self.reasons or 'Batch gives no reason'}. "
+                f"All workers of run {self._run_id} have ended{never}: {self.reasons or 'Batch gives no reason'}. "
                 f"{advice_for(first)}"
             )
-        if failed:
+        if in_vain:
             self._replacements -= 1
         with self._launching:  # `want` may have added a job meanwhile
             self._jobs = [job for job in self._jobs if job not in jobs]

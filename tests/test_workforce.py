@@ -6,7 +6,7 @@ import pytest
 from helpers import eventually
 
 from rios_plugin_awsbatch import BatchExecutor
-from rios_plugin_awsbatch.errors import VersionMismatchError
+from rios_plugin_awsbatch.errors import VersionMismatchError, WorkersError
 from rios_plugin_awsbatch.messages import WorkerNotice
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.stack import read_outputs, typed_outputs
@@ -14,10 +14,10 @@ from rios_plugin_awsbatch.workforce import Workforce
 
 
 @pytest.fixture
-def sleeping(cloud):
+def sleeping(cloud, request):
     """Return a function that makes the workforce of a job definition whose workers only sleep."""
     name = f"sleeping-{uuid.uuid4().hex}"
-    properties = {"image": "any", "vcpus": 1, "memory": 100, "command": ["sleep", "600"]}
+    properties = {"image": "any", "vcpus": 1, "memory": 100, "command": getattr(request, "param", ["sleep", "600"])}
     cloud.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=properties)
     stack = typed_outputs(read_outputs(load(Settings)), load(Settings, job_definition=name))
     made = []
@@ -68,6 +68,20 @@ def test_a_failed_worker_is_replaced_while_others_work(sleeping, cloud):
     force.note(notice(force, "ready"))
     cloud.batch.terminate_job(jobId=f"{force.job_ids[0]}:1", reason="Host EC2 (instance i-1) terminated.")
     eventually(lambda: force.look(2) or len(force.job_ids) == 2, "nobody took its place")
+
+
+@pytest.mark.parametrize("sleeping", [["true"]], indirect=True)
+def test_workers_that_end_well_but_never_work_are_not_started_for_ever(sleeping):
+    """An image whose command ends at once, and with success, is an error after a few attempts, not endless jobs."""
+    force = sleeping(1, replacements=2)
+
+    def hopeless():
+        try:
+            force.look(1)
+        except WorkersError as error:
+            return str(error)
+
+    assert "none of the last ones was ready" in eventually(hopeless)
 
 
 def test_a_worker_that_cannot_read_its_tasks_ends_the_run(cloud):
