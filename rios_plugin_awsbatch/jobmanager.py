@@ -4,16 +4,23 @@ RIOS finds it by its class attribute, among the direct subclasses of ``rios.para
 RIOS it stands on a base class with the same contract.
 """
 
+import functools
+import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import TYPE_CHECKING, Any
 
+from . import payload
 from .live import Lease, lease
+from .pace import Pace
 from .riosblock import BlockFunction, block_name, split_job
 from .run import Statistics
 from .settings import Settings, load
 
 __all__ = ["AWSBatchJobManager"]
+
+log = logging.getLogger(__name__)
 
 
 class _OwnJobManager:
@@ -42,6 +49,9 @@ else:
 class AWSBatchJobManager(_Base):
     """Has blocks computed by AWS Batch workers: of each round the first in this process, the others by workers.
 
+    Where blocks have turned out to be so quick that sending a round takes longer than computing all of it, this process
+    computes them, each with its own copy of everything as a worker would, until they take longer again.
+
     Args:
         numSubJobs: How many blocks are computed at once: RIOS's numThreads. One fewer is the number of workers. They
             start with the first round, and stay for the next manager of this process.
@@ -61,6 +71,8 @@ class AWSBatchJobManager(_Base):
             )
         super().__init__(numSubJobs)
         self._settings = load(Settings)
+        self._pace = Pace(self._settings.idle_timeout)
+        self._quick = 0
         self._lease: Lease | None = None
         self._statistics = Statistics()
 
@@ -71,8 +83,12 @@ class AWSBatchJobManager(_Base):
             Exception: What `function` raised for a block, with the worker's traceback as its cause.
             AWSBatchException: A block could not be computed.
         """
-        jobIDlist = self.startAllJobs(function, fnInputs)
+        quick = len(fnInputs) > 1 and not self._pace.worth_sending(len(fnInputs) - 1)
+        begun = time.monotonic()
+        jobIDlist = self._compute_quick(function, fnInputs) if quick else self.startAllJobs(function, fnInputs)
         self.waitOnJobs(jobIDlist)
+        if not quick and len(fnInputs) > 1:
+            self._pace.sent(time.monotonic() - begun)
         return self.gatherAllOutputs(jobIDlist)
 
     def startAllJobs(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
@@ -85,10 +101,25 @@ class AWSBatchJobManager(_Base):
             return []
         futures = [self.startOneJob(function, jobInfo) for jobInfo in jobInputs[1:]]
         try:
-            return [BlockFunction(function)(jobInputs[0]), *futures]
+            return [self._compute(function, lambda: (jobInputs[0],)), *futures]
         except BaseException:
             _cancel(futures)
             raise
+
+    def _compute_quick(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
+        """Compute `jobInputs` here, but send what is left if they are not as quick as they were; return as above."""
+        first, *rest = jobInputs
+        outputs = [self._compute(function, lambda: (first,))]
+        while rest and not self._pace.worth_sending(len(rest)):
+            outputs.append(self._compute(function, functools.partial(_own, rest.pop(0))))
+        self._quick += len(outputs) - 1
+        return [*outputs, *(self.startOneJob(function, jobInfo) for jobInfo in rest)]
+
+    def _compute(self, function: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Any:
+        begun = time.monotonic()
+        output = BlockFunction(function)(*arguments())
+        self._pace.computed(time.monotonic() - begun)
+        return output
 
     def startOneJob(self, userFunc: Callable[..., Any], jobInfo: Any) -> "Future[Any]":
         """Send one block to the workers; return the future of its output.
@@ -104,27 +135,41 @@ class AWSBatchJobManager(_Base):
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
         """Wait until all blocks of a round are there, or one has failed."""
-        wait([job for job in jobIDlist[1:] if isinstance(job, Future)], return_when=FIRST_EXCEPTION)
+        wait(_futures(jobIDlist), return_when=FIRST_EXCEPTION)
 
     def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
         """Return the outputs of a round in order; raise what one of its blocks raised."""
-        futures = jobIDlist[1:]
+        futures = _futures(jobIDlist)
         failed = [future for future in futures if future.done() and not future.cancelled() and future.exception()]
         if failed:
             _cancel(futures)
             failed[0].result()
-        return [*jobIDlist[:1], *(future.result() for future in futures)]
+        return [job.result() if isinstance(job, Future) else job for job in jobIDlist]
 
     def finalise(self) -> None:
         """End this manager's use of the workers; they stay warm for the next one, and end when this process ends."""
         if self._lease is not None:
-            self._statistics = self._lease.run.statistics()
+            run = self._lease.run
+            self._statistics = run.statistics()
+            log.info("run=%s blocks that main has computed because they were quick: %d", run.run_id, self._quick)
             self._lease.release(keep_warm=True)
             self._lease = None
 
     def statistics(self) -> Statistics:
         """Return what the run has done so far."""
         return self._lease.run.statistics() if self._lease else self._statistics
+
+
+def _own(job_info: Any) -> tuple[Any, ...]:
+    """Return the arguments for a block's function, of its own as they would be in a worker."""
+    task, shared = split_job(job_info.prepareForPickling())
+    otherargs = shared[0] if shared else ()
+    own: tuple[Any, ...] = payload.loads(payload.dumps((*otherargs, task), f"An argument of {block_name(task)}"))
+    return own
+
+
+def _futures(jobs: Sequence[Any]) -> "list[Future[Any]]":
+    return [job for job in jobs if isinstance(job, Future)]
 
 
 def _cancel(futures: Sequence["Future[Any]"]) -> None:

@@ -207,8 +207,9 @@ _WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\
 
 def encode(message: Message, key: RunKey) -> str:
     """Return the text of `message` for a queue of the run of `key`."""
-    # ASCII: SQS counts bytes, and takes not every character.
-    body = json.dumps(message.model_dump(exclude_none=True), separators=(",", ":"))
+    body = message.model_dump_json(exclude_none=True)
+    if not body.isascii():  # SQS counts bytes, and takes not every character
+        body = json.dumps(json.loads(body), separators=(",", ":"))
     return f"{WIRE_VERSION}.{key.run}.{key.mac(body.encode())}.{body}"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import types
 
 import calls
@@ -16,6 +17,7 @@ from helpers import eventually
 
 from rios_plugin_awsbatch import AWSBatchException, AWSBatchJobManager
 from rios_plugin_awsbatch.errors import PicklingError, RemoteError, SettingsError
+from rios_plugin_awsbatch.pace import LEARNING_ROUNDS
 from rios_plugin_awsbatch.registry import load_plugins
 
 PATIENCE = 120
@@ -195,6 +197,35 @@ def test_what_rios_makes_ready_is_what_travels(manager):
     assert manager.runSubJobs(double, blocks(2))[1].place == (1, 7)
     with pytest.raises(OSError, match="no such dataset"):
         manager.runSubJobs(double, [JobInfo(0), UnpreparedInfo(1)])
+
+
+def test_blocks_quicker_than_their_transport_are_computed_by_main(manager):
+    """When enough rounds have shown it; each block still has otherargs of its own, as in a worker."""
+    for _ in range(LEARNING_ROUNDS):
+        outputs = manager.runSubJobs(double, blocks(3))
+        assert os.getpid() not in {output.pid for output in outputs[1:]}
+    outputs = manager.runSubJobs(double, blocks(3))
+    assert [output.place for output in outputs] == [(number, 7) for number in range(3)]
+    assert {output.pid for output in outputs} == {os.getpid()}
+
+    given = types.SimpleNamespace(total=0, table=np.zeros(3))
+    outputs = manager.runSubJobs(accumulate, blocks(3, otherargs=given))
+    assert [output.total for output in outputs] == [0, 20, 40]
+    assert given.total == 0
+
+
+def test_blocks_that_take_longer_again_are_sent_again(manager):
+    """Main has computed some, and then meets one that is worth sending: the rest of its round goes to the workers."""
+
+    def double_slowly(info, inputs, outputs):
+        time.sleep(2.0)
+        double(info, inputs, outputs)
+
+    for _ in range(LEARNING_ROUNDS + 1):
+        manager.runSubJobs(double, blocks(3))
+    outputs = manager.runSubJobs(double_slowly, blocks(3))
+    assert [output.place for output in outputs] == [(number, 7) for number in range(3)]
+    assert os.getpid() not in {output.pid for output in outputs[1:]}
 
 
 # Errors
