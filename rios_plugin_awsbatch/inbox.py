@@ -16,7 +16,7 @@ __all__ = ["Inbox"]
 log = logging.getLogger(__name__)
 
 HANDLERS = 4
-COMPANY_SHARE, COMPANY_SECONDS = 0.1, 0.1  # of the time since the last results, and at most
+COMPANY_SHARE, COMPANY_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
 
 
 class Inbox:
