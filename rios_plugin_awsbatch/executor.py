@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from .compute import call_chunk
 from .live import Lease, lease
 from .payload import describe
-from .run import Statistics
+from .run import Run, Statistics
 from .settings import Settings, load
 
 __all__ = ["BatchExecutor"]
@@ -62,7 +62,8 @@ class BatchExecutor(Executor):
             RuntimeError: The executor is shut down.
         """
         function, shared = _split(fn)
-        return self._submit(function, args, kwargs, describe(fn), shared)
+        run = self._open_run()
+        return self._noted(run.submit(function, args, kwargs, name=describe(fn), shared=shared))
 
     def map(
         self,
@@ -89,16 +90,7 @@ class BatchExecutor(Executor):
         deadline = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables, strict=False)
         chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
-        function, shared = _split(fn)
-        what = describe(fn)
-        if shared is None:
-            run_chunk = functools.partial(call_chunk, function, (), {})
-        else:
-            run_chunk, shared = functools.partial(call_chunk, function), (shared, {})
-        submissions = (
-            self._submit(run_chunk, (chunk,), {}, f"{what}[{number * chunksize}]", shared)
-            for number, chunk in enumerate(chunks)
-        )
+        submissions = self._submit_chunks(fn, chunks, chunksize)
         ahead = collections.deque(itertools.islice(submissions, buffersize))
         return _results(ahead, submissions, deadline)
 
@@ -129,26 +121,37 @@ class BatchExecutor(Executor):
         with self._lock:
             return self._lease.run.statistics() if self._lease else Statistics()
 
-    def _submit(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        name: str,
-        shared: tuple[tuple[Any, ...], dict[str, Any]] | None,
-    ) -> "Future[Any]":
+    def _submit_chunks(
+        self, fn: Callable[..., T], chunks: Iterator[list[tuple[Any, ...]]], chunksize: int
+    ) -> "Iterator[Future[list[T]]]":
+        """Send a task for each chunk; `fn` is pickled once, when the first one is there."""
+        function, held = _split(fn)
+        what = describe(fn)
+        for number, chunk in enumerate(chunks):
+            if not number:
+                run = self._open_run()
+                if held is None:
+                    chunk_function, shared = functools.partial(call_chunk, function, (), {}), None
+                else:
+                    chunk_function = functools.partial(call_chunk, function)
+                    shared = run.share((held, {}), f"The shared arguments of {what}")
+                packed = run.share(chunk_function, "Function")
+            yield self._noted(run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared))
+
+    def _noted(self, future: "Future[T]") -> "Future[T]":
+        with self._lock:
+            self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    def _open_run(self) -> Run:
         with self._lock:
             if self._shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if self._lease is None or not self._lease.run.open:
                 self._renew()
             assert self._lease is not None
-            run = self._lease.run
-        future = run.submit(function, args, kwargs, name=name, shared=shared)
-        with self._lock:
-            self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
-        return future
+            return self._lease.run
 
     def _renew(self) -> None:
         if self._lease is not None:

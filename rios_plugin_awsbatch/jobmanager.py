@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import payload
 from .live import Lease, lease
+from .messages import Payload
 from .pace import Pace
 from .riosblock import BlockFunction, block_name, split_job
 from .run import Statistics
@@ -99,7 +100,7 @@ class AWSBatchJobManager(_Base):
         """
         if not jobInputs:
             return []
-        futures = [self.startOneJob(function, jobInfo) for jobInfo in jobInputs[1:]]
+        futures = self._send(function, jobInputs[1:])
         try:
             return [self._compute(function, lambda: (jobInputs[0],)), *futures]
         except BaseException:
@@ -113,7 +114,7 @@ class AWSBatchJobManager(_Base):
         while rest and not self._pace.worth_sending(len(rest)):
             outputs.append(self._compute(function, functools.partial(_own, rest.pop(0))))
         self._quick += len(outputs) - 1
-        return [*outputs, *(self.startOneJob(function, jobInfo) for jobInfo in rest)]
+        return [*outputs, *self._send(function, rest)]
 
     def _compute(self, function: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Any:
         begun = time.monotonic()
@@ -128,10 +129,26 @@ class AWSBatchJobManager(_Base):
             PicklingError: The function or its inputs cannot be pickled.
             StackError: The stack cannot be used.
         """
+        (future,) = self._send(userFunc, [jobInfo])
+        return future
+
+    def _send(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> "list[Future[Any]]":
+        """Send blocks; what they have in common is pickled once."""
+        if not jobInputs:
+            return []
         if self._lease is None:
             self._lease = lease(self._settings, self.numSubJobs - 1)
-        task, shared = split_job(jobInfo.prepareForPickling())
-        return self._lease.run.submit(BlockFunction(userFunc), (task,), name=block_name(jobInfo), shared=shared)
+        run = self._lease.run
+        block_function = run.share(BlockFunction(function), "Function")
+        common: dict[int, Payload] = {}  # by the identity of the otherargs
+        futures = []
+        for jobInfo in jobInputs:
+            name = block_name(jobInfo)
+            task, otherargs = split_job(jobInfo.prepareForPickling())
+            if otherargs is not None and id(otherargs) not in common:
+                common[id(otherargs)] = run.share(((otherargs,), {}), f"The shared arguments of {name}")
+            futures.append(run.submit(block_function, (task,), name=name, shared=common.get(id(otherargs))))
+        return futures
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
         """Wait until all blocks of a round are there, or one has failed."""
@@ -162,9 +179,9 @@ class AWSBatchJobManager(_Base):
 
 def _own(job_info: Any) -> tuple[Any, ...]:
     """Return the arguments for a block's function, of its own as they would be in a worker."""
-    task, shared = split_job(job_info.prepareForPickling())
-    otherargs = shared[0] if shared else ()
-    own: tuple[Any, ...] = payload.loads(payload.dumps((*otherargs, task), f"An argument of {block_name(task)}"))
+    task, otherargs = split_job(job_info.prepareForPickling())
+    arguments = (task,) if otherargs is None else (otherargs, task)
+    own: tuple[Any, ...] = payload.loads(payload.dumps(arguments, f"An argument of {block_name(task)}"))
     return own
 
 

@@ -28,18 +28,14 @@ class BlockFunction:
         return job_info.getFunctionResult(params)
 
 
-def split_job(job_info: Any) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]] | None]:
-    """Take the otherargs, which all blocks have in common, out of a job info.
-
-    Returns:
-        The job info without them, and them as shared arguments, or None if there are none.
-    """
+def split_job(job_info: Any) -> tuple[Any, Any]:
+    """Return a job info without its otherargs, which all blocks have in common, and the otherargs, or None."""
     otherargs = getattr(job_info, "otherargs", None)
     if otherargs is None:
         return job_info, None
     rest = copy.copy(job_info)
     rest.otherargs = None
-    return rest, ((otherargs,), {})
+    return rest, otherargs
 
 
 def block_name(job_info: Any) -> str:
