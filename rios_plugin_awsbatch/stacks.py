@@ -13,7 +13,6 @@ What a function has done or seen, it says in records; showing them is for the co
 import contextlib
 import dataclasses
 import datetime as dt
-import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,12 +23,13 @@ import botocore.exceptions
 
 from .awserrors import error_code, sentence_for
 from .errors import StackError
+from .parameters import checked_parameters
 from .shipped import folder
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef, TagTypeDef
 
-__all__ = ["Change", "Event", "ManagedStack", "Plan", "StackReport", "Step", "checked_parameters"]
+__all__ = ["Change", "Event", "ManagedStack", "Plan", "StackReport", "Step"]
 
 # A stack's name begins those of its runs' queues, of which roles know the pattern only.
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
@@ -44,17 +44,6 @@ _JOBS_END_WITHIN: Final = 300.0
 _DELETE_ATTEMPTS: Final = 2  # a main script that still runs may write again what was deleted
 _OBJECTS_AT_ONCE: Final = 1000
 _IMAGES_AT_ONCE: Final = 100
-
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html: MiB by vCPUs
-_FARGATE: Final = {
-    0.25: (512, 1024, 2048),
-    0.5: range(1024, 4096 + 1, 1024),
-    1: range(2048, 8192 + 1, 1024),
-    2: range(4096, 16384 + 1, 1024),
-    4: range(8192, 30720 + 1, 1024),
-    8: range(16384, 61440 + 1, 4096),
-    16: range(32768, 122880 + 1, 8192),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,47 +118,6 @@ class StackReport:
     jobs: Mapping[str, int]
     images: Mapping[str, dt.datetime | None]
     runs: int
-
-
-def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters to set, with those that follow from others.
-
-    Args:
-        given: Those that are asked for.
-        before: What all of them are now: the stack's, or the template's defaults for a new one.
-
-    Raises:
-        StackError: They do not go together.
-    """
-    wanted = {**before, **given}
-    if "MaxVCPUS" not in given and before["MaxVCPUS"] in ("0", _needed_vcpus(before)):
-        given = {**given, "MaxVCPUS": _needed_vcpus(wanted)}
-    fargate = wanted["ComputeType"].startswith("fargate")
-    # The template gives Fargate the next size up from RIOS's default.
-    memory = 4096 if fargate and wanted["MaxMemory"] == "4000" else int(wanted["MaxMemory"])
-    worker = (float(wanted["VCPUS"]), memory)
-    main = (float(wanted["MainVCPUS"]) or worker[0], int(wanted["MainMemory"]) or worker[1])
-    for whose, (vcpus, memory) in (("worker", worker), ("main script", main)):
-        if not fargate and vcpus % 1:
-            raise StackError(f"A {whose} on EC2 has whole vCPUs, not {vcpus:g}; Fargate has 0.25 and 0.5 as well.")
-        if fargate and memory not in _FARGATE.get(vcpus, ()):
-            raise StackError(f"Fargate has no {whose} with {vcpus:g} vCPUs and {memory} MiB. {_fargate_choice(vcpus)}")
-    if (wanted["VpcId"] == "") != (wanted["SubnetIds"] == ""):
-        raise StackError("Give a VPC together with its subnets, or neither: then the stack makes its own.")
-    return dict(given)
-
-
-def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return what all workers and one main script need at once."""
-    worker = float(parameters["VCPUS"])
-    return str(math.ceil(int(parameters["MaxJobs"]) * worker + (float(parameters["MainVCPUS"]) or worker)))
-
-
-def _fargate_choice(vcpus: float) -> str:
-    memories = _FARGATE.get(vcpus)
-    if memories is None:
-        return f"It has {', '.join(f'{number:g}' for number in _FARGATE)} vCPUs."
-    return f"With these vCPUs it has {memories[0]} to {memories[-1]} MiB in steps of {memories[1] - memories[0]}."
 
 
 class ManagedStack:

@@ -18,23 +18,10 @@ from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.shipped import folder
 from rios_plugin_awsbatch.stackcli import createbatch, stack
-from rios_plugin_awsbatch.stacks import ManagedStack, Step, checked_parameters
+from rios_plugin_awsbatch.stacks import ManagedStack, Step
 
 REGION = "ap-southeast-2"
 BIN = Path(sys.executable).parent
-DEFAULTS = {
-    "VCPUS": "1",
-    "MaxMemory": "4000",
-    "MaxJobs": "32",
-    "MainVCPUS": "0",
-    "MainMemory": "0",
-    "MaxVCPUS": "0",
-    "ComputeType": "ec2",
-    "VpcId": "",
-    "SubnetIds": "",
-}
-
-
 pytestmark = pytest.mark.usefixtures("aws")
 
 
@@ -377,40 +364,6 @@ def test_a_main_script_can_be_a_job_of_this_stack(made):
     stream = described["container"]["logStreamName"]
     events = boto3.client("logs").get_log_events(logGroupName=found["BatchLogGroup"], logStreamName=stream)["events"]
     assert (described["status"], [event["message"] for event in events][-1]) == ("SUCCEEDED", "32")
-
-
-# Parameters that go together
-
-
-def test_vcpus_follow_from_jobs():
-    """All workers and one main script fit at once, unless the number is given."""
-    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "33"
-    assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "68"
-    assert checked_parameters({"MaxVCPUS": "5"}, DEFAULTS)["MaxVCPUS"] == "5"
-    chosen = {**DEFAULTS, "MaxVCPUS": "5"}
-    assert "MaxVCPUS" not in checked_parameters({"MaxJobs": "64"}, chosen), "what was chosen once stays"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"ComputeType": "fargate", "VCPUS": "3"}, "Fargate has no worker with 3 vCPUs"),
-        ({"ComputeType": "fargate", "MaxMemory": "5000"}, "2048 to 8192 MiB in steps of 1024"),
-        ({"ComputeType": "fargate-spot", "MainMemory": "1024"}, "Fargate has no main script with 1 vCPUs and 1024"),
-        ({"VCPUS": "0.5"}, "whole vCPUs, not 0.5"),
-        ({"VpcId": "vpc-1"}, "together with its subnets"),
-        ({"SubnetIds": "subnet-1"}, "together with its subnets"),
-    ],
-)
-def test_parameters_that_do_not_go_together(given, said):
-    """AWS would refuse these after minutes; here it is one sentence at once."""
-    with pytest.raises(StackError, match=said):
-        checked_parameters(given, DEFAULTS)
-
-
-def test_rios_s_default_memory_is_fine_everywhere():
-    """4000 MiB are RIOS's default; on Fargate the template makes them 4096."""
-    checked_parameters({"ComputeType": "fargate"}, DEFAULTS)
 
 
 # The commands
