@@ -108,8 +108,13 @@ class Contents:
 
     def delete_beside(self, resources: Sequence[Resource]) -> Iterator[Step]:
         """Delete what is not in the stack, but named after it: also what main scripts make while the stack goes."""
-        yield from _counted(self._deregister_others(resources), "old job definition", "old job definitions")
+        yield from self._deregister_others(resources)
         yield from _counted(self._delete_run_queues(), "queue of runs", "queues of runs")
+
+    def delete_renamed(self, before: Sequence[Resource], now: Sequence[Resource]) -> Iterator[Step]:
+        """Deregister what is left under names of job definitions that the stack had before, and has no longer."""
+        kept = {_definition_name(arn) for arn in named(now, JOB_DEFINITION)}
+        yield from self._deregister_others([one for one in before if _definition_name(one.name) not in kept])
 
     # Looking
 
@@ -196,13 +201,13 @@ class Contents:
 
     # Job definitions
 
-    def _deregister_others(self, resources: Sequence[Resource]) -> int:
+    def _deregister_others(self, resources: Sequence[Resource]) -> Iterator[Step]:
         """Deregister all but the revisions that CloudFormation has."""
         own = named(resources, JOB_DEFINITION)
         others = [arn for arn in self._definitions(resources) if arn not in own]
         for arn in others:
             self._batch.deregister_job_definition(jobDefinition=arn)
-        return len(others)
+        yield from _counted(len(others), "old job definition", "old job definitions")
 
     def _definitions(self, resources: Sequence[Resource]) -> list[str]:
         """Return the active revisions of the stack's job definitions, and of copies that submissions have made."""

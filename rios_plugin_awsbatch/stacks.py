@@ -16,7 +16,7 @@ import datetime as dt
 import itertools
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -332,15 +332,18 @@ class ManagedStack:
             self._refuse_harmful(plan, stack_id)  # who was asked may have taken a while
             going = [change.name for change in plan.changes if change.deletes and change.kind == BUCKET]
             steps = [step for bucket in going for step in self._contents.delete_objects(bucket)]
+            before = self._resources(stack_id)
             newest = newest_event(self._cloudformation, stack_id)
             self._cloudformation.execute_change_set(ChangeSetName=plan.change_set)
-        return itertools.chain(steps, self._changing(stack_id, newest))
+        return itertools.chain(steps, self._changing(stack_id, newest, before))
 
-    def _changing(self, stack_id: str, newest: str | None) -> Iterator[Step | Event]:
+    def _changing(self, stack_id: str, newest: str | None, before: Sequence[Resource]) -> Iterator[Step | Event]:
         seen: list[Event] = []
         for event in self._follow(stack_id, newest, "changed", "UPDATE_COMPLETE"):
             seen.append(event)
             yield event
+        with self._explained("tidy up"):
+            yield from self._contents.delete_renamed(before, self._resources(stack_id))
         for event in undeleted(seen):
             yield Step(f"Left, and yours to delete: {event.kind} {event.name}. {event.reason}")
 

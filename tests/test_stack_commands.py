@@ -128,6 +128,12 @@ def repositories():
     return {one["repositoryName"] for one in boto3.client("ecr").describe_repositories()["repositories"]}
 
 
+def register(definition):
+    container = {"image": "x", "vcpus": 1, "memory": 128}
+    batch = boto3.client("batch")
+    batch.register_job_definition(jobDefinitionName=definition, type="container", containerProperties=container)
+
+
 def change_sets(name):
     listed = boto3.client("cloudformation").list_change_sets(StackName=name)["Summaries"]
     return [one for one in listed if one["StackName"] == name]  # moto lists those of all stacks
@@ -344,6 +350,16 @@ def test_replacing_bucket_and_images_must_be_meant(made):
     assert repository not in repositories()
 
 
+def test_definitions_of_former_names_are_deregistered(made):
+    """Other names leave no old revision and no copy under the former ones; those in force keep theirs."""
+    main = outputs(made)["BatchProcessingJobDefinitionMainName"]
+    register(f"{main}-{new_run_id()}")
+    list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
+    assert steps(made.apply(made.plan({"ServiceName": "former"}, {}))) == ["Deleted 3 old job definitions"]
+    assert not {name for name in active_definitions() if name.startswith(made.name)}
+    assert steps(made.apply(made.plan({"MaxMemory": "4096"}, {}))) == []
+
+
 def test_what_a_change_could_not_delete_is_told():
     """CloudFormation calls a change complete although something old has stayed: it is named, with AWS's reason."""
     one, ec2 = managed("Moving"), boto3.client("ec2")
@@ -411,11 +427,8 @@ def test_copies_of_definitions_are_deregistered(made):
     main = outputs(made)["BatchProcessingJobDefinitionMainName"]
     copies = {f"{main}-{new_run_id()}" for _ in range(2)}
     others = {f"{main}-mine", f"{main}-{new_run_id()}x", f"x{main}-{new_run_id()}"}
-    container = {"image": "x", "vcpus": 1, "memory": 128}
     for name in copies | others:
-        boto3.client("batch").register_job_definition(
-            jobDefinitionName=name, type="container", containerProperties=container
-        )
+        register(name)
     assert "Deleted 2 old job definitions" in steps(made.delete())
     assert active_definitions() & (copies | others) == others
 
