@@ -1,8 +1,8 @@
 """A user's script as the main job: its files into the bucket, the job onto the queue, and all of it swept in the end.
 
-Batch lets a job override the command, the environment and the resources of its definition, but not the image. So a
-script runs under the stack's main job definition if that names the image that is wanted; if not, under a copy with
-that image, registered for this one submission and deregistered when its job has ended.
+Batch lets a job override the command, the environment and the resources of its definition, but not the image. The stack
+has two definitions for main scripts, one with the image of the workers and one with that of its repository for main. For
+any other image a copy is registered for this one submission, and deregistered when its job has ended.
 
 ``submissions/<id>/record.json`` names the job and such a definition. Whoever sees that the job has ended deletes both:
 the one who follows it, who cancels it, and otherwise the next to submit, or ``rios-awsbatch clean``.
@@ -119,8 +119,9 @@ class MainStack:
     Attributes:
         region: Its region.
         bucket: Its bucket.
-        job_queue: Name of its job queue.
+        queues: Names of its job queues: that of main scripts, and that of workers, if it is another one.
         main_definition: Name of the main job definition.
+        script_definition: Name of the one with the image of the workers; none, in a stack of RIOS's own template.
         worker_definition: Name of the workers' job definition.
         outputs: All outputs.
         where: How messages call the stack.
@@ -128,8 +129,9 @@ class MainStack:
 
     region: str
     bucket: str
-    job_queue: str
+    queues: tuple[str, ...]
     main_definition: str
+    script_definition: str | None
     worker_definition: str
     outputs: Mapping[str, str]
     where: str
@@ -167,7 +169,9 @@ def main_stack(outputs: Mapping[str, str], settings: Settings) -> MainStack:
     )
     bucket, queue, main, worker = needed(given, names, settings)
     where = f"stack {settings.stack} in {settings.region}"
-    return MainStack(settings.region, bucket, queue, main, worker, given, where)
+    queues = tuple(dict.fromkeys([given.get("BatchProcessingJobQueueNameMain", queue), queue]))
+    script = given.get("BatchProcessingJobDefinitionMainScriptName")
+    return MainStack(settings.region, bucket, queues, main, script, worker, given, where)
 
 
 def submit(clients: Clients, settings: Settings, stack: MainStack, script: Script | None, wishes: Wishes) -> Submitted:
@@ -210,7 +214,7 @@ def submit(clients: Clients, settings: Settings, stack: MainStack, script: Scrip
             timeout: Any = {} if wishes.timeout is None else {"timeout": {"attemptDurationSeconds": wishes.timeout}}
             answer = clients.batch.submit_job(
                 jobName=_job_name(script, image),
-                jobQueue=stack.job_queue,
+                jobQueue=stack.queues[0],
                 jobDefinition=definition,
                 containerOverrides={**overrides, **({"command": list(command)} if command else {})},
                 **timeout,
@@ -360,7 +364,8 @@ def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
 def _wanted_image(batch: "BatchClient", stack: MainStack, image: str | None) -> str:
     """Return the name of the image to run in."""
     if image is None:
-        return str(_latest(batch, stack.worker_definition, stack)["containerProperties"]["image"])
+        definition = stack.script_definition or stack.worker_definition
+        return str(_latest(batch, definition, stack)["containerProperties"]["image"])
     kind, _, tag = image.partition(":")
     output = {"worker": "BatchECR", "main": "BatchECRMain"}.get(kind)
     if output is None:
@@ -372,9 +377,10 @@ def _wanted_image(batch: "BatchClient", stack: MainStack, image: str | None) -> 
 
 def _definition_for(batch: "BatchClient", stack: MainStack, image: str, identity: str) -> tuple[str, bool]:
     """Return the name of a job definition with an image, and whether it was registered for this submission."""
-    main = _latest(batch, stack.main_definition, stack)
-    if main["containerProperties"]["image"] == image:
-        return str(main["jobDefinitionArn"]), False
+    for name in filter(None, (stack.script_definition, stack.main_definition)):
+        main = _latest(batch, name, stack)
+        if main["containerProperties"]["image"] == image:
+            return str(main["jobDefinitionArn"]), False
     copied: Any = {name: main[name] for name in _COPIED if main.get(name)}
     copied["containerProperties"] = {**main["containerProperties"], "image": image}
     # Names that begin with "aws:" are CloudFormation's.

@@ -29,7 +29,7 @@ class LocalAWS:
     it does.
 
     Args:
-        workers: How many Batch jobs run at once; with 0, jobs stay RUNNABLE.
+        workers: How many Batch jobs run at once, and as many main scripts; with 0, jobs stay RUNNABLE.
         region: AWS region of the stack.
         stack: Name of the stack.
         stop_grace: Seconds between SIGTERM and SIGKILL for a job that is to end.
