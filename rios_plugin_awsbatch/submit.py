@@ -1,8 +1,8 @@
 """A user's script as the main job: its files into the bucket, the job onto the queue, and all of it swept in the end.
 
 Batch lets a job override the command, the environment and the resources of its definition, but not the image. The stack
-has two definitions for main scripts, one with the image of the workers and one with that of its repository for main. For
-any other image a copy is registered for this one submission, and deregistered when its job has ended.
+has two definitions for main scripts, one with the image of the workers and one with that of its repository for main.
+For any other image a copy is registered for this one submission, and deregistered when its job has ended.
 
 ``submissions/<id>/record.json`` names the job and such a definition. Whoever sees that the job has ended deletes both:
 the one who follows it, who cancels it, and otherwise the next to submit, or ``rios-awsbatch clean``.
@@ -10,7 +10,6 @@ the one who follows it, who cancels it, and otherwise the next to submit, or ``r
 
 import contextlib
 import dataclasses
-import datetime as dt
 import gzip
 import io
 import json
@@ -28,7 +27,7 @@ import botocore.exceptions
 
 from .awserrors import sentence_for
 from .errors import SubmissionError
-from .exchange import Clients, PayloadStore
+from .exchange import Clients, PayloadStore, s3_age
 from .launch import container_overrides
 from .resources import STALE_SECONDS, new_run_id
 from .settings import Settings, variables
@@ -435,9 +434,8 @@ def _living(batch: "BatchClient", jobs: list[str]) -> set[str]:
 
 
 def _age(clients: Clients, bucket: str, identity: str) -> float:
-    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/").get("Contents", [])
-    newest = max((item["LastModified"] for item in listed), default=None)
-    return 0.0 if newest is None else (dt.datetime.now(dt.timezone.utc) - newest).total_seconds()
+    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/")
+    return s3_age(max((item["LastModified"] for item in listed.get("Contents", [])), default=None), listed)
 
 
 @contextlib.contextmanager

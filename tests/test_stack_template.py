@@ -492,5 +492,13 @@ def test_the_documents_name_options_and_outputs_that_exist():
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
     options = (ROOT / "rios_plugin_awsbatch" / "stackcli.py").read_text()
     known = set(re.findall(r'"(--[a-z-]+)"', options))
-    foreign = {"--help", "--aws", "--aws-service-name", "--stack-name", "--tag-filters"}
+    foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
+
+
+def test_the_policy_for_another_image_is_one_that_aws_takes():
+    """docs/image.md allows copies of the main definition, by the names that they get, and the roles that it has."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "image.md").read_text(), re.DOTALL)
+    copies, roles = json.loads(text)["Statement"]
+    assert copies["Resource"].endswith(":job-definition/riosJobDefinitionMain-*")
+    assert {role.rpartition("RIOS-")[2].removesuffix("-*") for role in roles["Resource"]} <= RESOURCES.keys()
