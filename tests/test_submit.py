@@ -57,11 +57,11 @@ def run(*command, cwd=None):
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def start(*command):
+def start(*command, stdin=subprocess.DEVNULL):
     """Start a command of ours in a group of its own, as a terminal does."""
     return subprocess.Popen(
         [SCRIPTS / command[0], *command[1:]],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -481,6 +481,25 @@ def test_ctrl_c_while_following_leaves_the_job(stack, script):
     assert watching.returncode == 130
     assert f"Job {ended.job} goes on. rios-awsbatch logs --follow {ended.job} shows its log again" in err
     assert job(stack, ended.job)["status"] == "RUNNING"
+    run("rios-awsbatch", "cancel", ended.job)
+    eventually(lambda: not stack.left())
+
+
+@pytest.mark.parametrize(("answer", "sentence"), [(b"y\n", "is being ended."), (b"\n", "goes on.")])
+def test_ctrl_c_at_a_terminal_asks_about_the_job(stack, script, answer, sentence):
+    """Whoever follows it decides whether it ends as well; it goes on if nothing is said."""
+    ended = submit(script(BUSY))
+    running(ended.job, "busy")
+    keyboard, terminal = os.openpty()
+    with os.fdopen(keyboard, "wb", buffering=0) as keys, os.fdopen(terminal, "rb") as stdin:
+        watching = start("rios-awsbatch", "logs", "--follow", ended.job, stdin=stdin)
+        eventually(lambda: "busy" in watching.stdout.readline())
+        keys.write(answer)
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert f"End job {ended.job} as well? [y/N]" in err
+    assert f"Job {ended.job} {sentence}" in err
     run("rios-awsbatch", "cancel", ended.job)
     eventually(lambda: not stack.left())
 
