@@ -41,8 +41,9 @@ def commands(verbose: int) -> None:
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--workers", default=4, show_default=True, type=click.IntRange(1), help="Workers at the same time.")
+@click.option("--logs", is_flag=True, help="Show what workers log, with what your function prints, on standard error.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def local(workers: int, command: tuple[str, ...]) -> None:
+def local(workers: int, command: tuple[str, ...], *, logs: bool) -> None:
     """Run COMMAND on an embedded AWS: no account, no credentials, no network.
 
     boto3, this package and its workers use the embedded AWS as long as COMMAND runs; then it is gone with all that was
@@ -50,7 +51,7 @@ def local(workers: int, command: tuple[str, ...]) -> None:
     """
     # `python` is the one that this package is installed for, whether or not its environment is activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with _embedded(workers) as aws:
+    with _embedded(workers, logs=logs) as aws:
         try:
             environment = {**aws.adapted(os.environ), "PATH": path}
             program = shutil.which(command[0], path=path) or command[0]
@@ -152,10 +153,10 @@ def _stack() -> "tuple[Clients, Settings, str]":
     return Clients(settings.region), settings, typed_outputs(read_outputs(settings), settings).bucket
 
 
-def _embedded(workers: int) -> "LocalAWS":
+def _embedded(workers: int, *, logs: bool = False) -> "LocalAWS":
     from .local import LocalAWS  # noqa: PLC0415 - as the module's docstring says
 
-    return LocalAWS(workers=workers)
+    return LocalAWS(workers=workers, logs=logs)
 
 
 def _end_runs() -> None:

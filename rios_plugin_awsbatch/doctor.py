@@ -182,8 +182,10 @@ def _job_queue(clients: Clients, _settings: Settings, stack: StackOutputs) -> Fi
 
 def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Finding:
     """Worker image."""
-    known = clients.batch.describe_job_definitions(jobDefinitionName=stack.job_definition, status="ACTIVE")
-    definitions: Any = known["jobDefinitions"]
+    pages = clients.batch.get_paginator("describe_job_definitions").paginate(
+        jobDefinitionName=stack.job_definition, status="ACTIVE"
+    )
+    definitions: Any = [one for page in pages for one in page["jobDefinitions"]]
     if not definitions:
         return Finding("bad", "Worker image", f"No job definition {stack.job_definition}", "Modify the stack.")
     image = max(definitions, key=lambda one: one["revision"])["containerProperties"]["image"]

@@ -4,6 +4,8 @@ import base64
 import collections
 import contextlib
 import dataclasses
+import datetime as dt
+import email.utils
 import functools
 import logging
 import threading
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["Clients", "Exchange", "MessageQueue", "PayloadStore", "Received", "in_batches"]
+__all__ = ["Clients", "Exchange", "MessageQueue", "PayloadStore", "Received", "in_batches", "s3_age"]
 
 log = logging.getLogger(__name__)
 
@@ -303,6 +305,17 @@ class Exchange:
     def decode(self, text: str) -> Message:
         """Return the message in `text`; raises MessageError."""
         return decode(text, self.key)
+
+
+def s3_age(modified: dt.datetime | None, answer: Any) -> float:
+    """Return how many seconds ago an object was written, by the clock of S3: this machine's may be wrong.
+
+    Args:
+        modified: When it was written; if there is none, it has no age.
+        answer: Any answer of S3's, which says the time.
+    """
+    now = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return 0.0 if modified is None else (now - modified).total_seconds()
 
 
 def in_batches(items: Sequence[str], count: int, size: int | None = None) -> Iterator[list[str]]:

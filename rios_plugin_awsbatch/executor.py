@@ -124,18 +124,20 @@ class BatchExecutor(Executor):
     def _submit_chunks(
         self, fn: Callable[..., T], chunks: Iterator[list[tuple[Any, ...]]], chunksize: int
     ) -> "Iterator[Future[list[T]]]":
-        """Send a task for each chunk; `fn` is pickled once, when the first one is there."""
-        function, held = _split(fn)
+        """Send a task for each chunk; `fn` is pickled once, and nothing is started without a chunk."""
+        first = list(itertools.islice(chunks, 1))
+        if not first:
+            return
+        run = self._open_run()
         what = describe(fn)
-        for number, chunk in enumerate(chunks):
-            if not number:
-                run = self._open_run()
-                if held is None:
-                    chunk_function, shared = functools.partial(call_chunk, function, (), {}), None
-                else:
-                    chunk_function = functools.partial(call_chunk, function)
-                    shared = run.share((held, {}), f"The shared arguments of {what}")
-                packed = run.share(chunk_function, "Function")
+        function, held = _split(fn)
+        if held is None:
+            chunk_function, shared = functools.partial(call_chunk, function, (), {}), None
+        else:
+            chunk_function = functools.partial(call_chunk, function)
+            shared = run.share((held, {}), f"The shared arguments of {what}")
+        packed = run.share(chunk_function, "Function")
+        for number, chunk in enumerate(itertools.chain(first, chunks)):
             yield self._noted(run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared))
 
     def _noted(self, future: "Future[T]") -> "Future[T]":

@@ -153,7 +153,10 @@ def push(builder: str, image: str, repository: str) -> tuple[str, ...]:
     registry = repository.partition("/")[0]
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
-    tags = dict.fromkeys(["latest", tag if tag not in ("", "latest") else _tag_in(builder, image)])
+    if tag in ("", "latest"):
+        with contextlib.suppress(ImageError):  # an image of another kind says nothing of its versions
+            tag = _tag_in(builder, image)
+    tags = dict.fromkeys(["latest", tag or "latest"])
     user, password = _credentials(registry)
     _run(builder, "login", f"--username={user}", "--password-stdin", registry, text=password)
     pushed = tuple(f"{repository}:{one}" for one in tags)
@@ -215,7 +218,7 @@ def _rios(wanted: str, packages: Path) -> str:
 
 
 def _tag_in(builder: str, image: str) -> str:
-    """Return the tag that the build has kept in an image; nothing for an image that is not of ours."""
+    """Return the tag that the build has kept in an image."""
     if Path(builder).name != "buildah":
         return _ask(builder, "run", "--rm", "--pull=never", "--entrypoint=cat", image, TAG_FILE)
     # buildah runs containers, not images.

@@ -141,13 +141,17 @@ class AWSBatchJobManager(_Base):
         run = self._lease.run
         block_function = run.share(BlockFunction(function), "Function")
         common: dict[int, Payload] = {}  # by the identity of the otherargs
-        futures = []
-        for jobInfo in jobInputs:
-            name = block_name(jobInfo)
-            task, otherargs = split_job(jobInfo.prepareForPickling())
-            if otherargs is not None and id(otherargs) not in common:
-                common[id(otherargs)] = run.share(((otherargs,), {}), f"The shared arguments of {name}")
-            futures.append(run.submit(block_function, (task,), name=name, shared=common.get(id(otherargs))))
+        futures: list[Future[Any]] = []
+        try:
+            for jobInfo in jobInputs:
+                name = block_name(jobInfo)
+                task, otherargs = split_job(jobInfo.prepareForPickling())
+                if otherargs is not None and id(otherargs) not in common:
+                    common[id(otherargs)] = run.share(((otherargs,), {}), f"The shared arguments of {name}")
+                futures.append(run.submit(block_function, (task,), name=name, shared=common.get(id(otherargs))))
+        except BaseException:
+            _cancel(futures)
+            raise
         return futures
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:

@@ -82,7 +82,7 @@ class Ending:
 
 
 def listed(clients: Clients, stack: MainStack, *, ended_within: float | None = None) -> list[JobLine]:
-    """Return the jobs on the stack's queue, the newest first.
+    """Return the jobs on the stack's queues, the newest first.
 
     Args:
         clients: The AWS clients.
@@ -97,8 +97,9 @@ def listed(clients: Clients, stack: MainStack, *, ended_within: float | None = N
         pages = clients.batch.get_paginator("list_jobs")
         found: list[Any] = [
             job
+            for queue in stack.queues
             for state in STATES
-            for page in pages.paginate(jobQueue=stack.job_queue, jobStatus=state)
+            for page in pages.paginate(jobQueue=queue, jobStatus=state)
             for job in page["jobSummaryList"]
         ]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -143,8 +144,8 @@ def describe(clients: Clients, stack: MainStack, job_id: str) -> Any:
     if not jobs:
         raise SubmissionError(f"Batch does not know job {job_id}; it forgets a job some days after its end.")
     job: Any = jobs[0]
-    if job["jobQueue"].rpartition("/")[2] != stack.job_queue.rpartition("/")[2]:
-        raise SubmissionError(f"Job {job_id} is on queue {job['jobQueue']}, which is not that of {stack.where}.")
+    if job["jobQueue"].rpartition("/")[2] not in {queue.rpartition("/")[2] for queue in stack.queues}:
+        raise SubmissionError(f"Job {job_id} is on queue {job['jobQueue']}, which is none of {stack.where}.")
     return job
 
 
@@ -209,11 +210,11 @@ def follow(
         if state != seen:
             note(f"Job {job_id} is {state}")
             seen = state
-        latest = _LogReader.of(job, stack.region)
-        if latest is not None and (reader is None or reader.stream != latest.stream):
+        stream = job.get("container", {}).get("logStreamName")
+        if stream and (reader is None or reader.stream != stream):
             if reader is not None:
                 note("Another attempt")
-            reader = latest
+            reader = _LogReader.of(job, stack.region)
         lines = [] if reader is None else list(reader.new_lines())
         for line in lines:
             show(line)
@@ -309,11 +310,17 @@ def _ending(job: Any) -> Ending:
 
 
 def _line(job: Any, stack: MainStack) -> JobLine:
-    definition = job.get("jobDefinition", "").rpartition("/")[2].partition(":")[0]
-    worker = stack.worker_definition.rpartition("/")[2].partition(":")[0]
-    main = stack.main_definition.rpartition("/")[2].partition(":")[0]
+    definition, worker, main, script = (
+        name.rpartition("/")[2].partition(":")[0]
+        for name in (
+            job.get("jobDefinition", ""),
+            stack.worker_definition,
+            stack.main_definition,
+            stack.script_definition or stack.main_definition,
+        )
+    )
     kind: Literal["main", "workers", "other"] = "other"
-    if definition == main or definition.startswith(f"{main}-"):
+    if definition in {main, script} or definition.startswith(f"{main}-"):
         kind = "main"
     elif definition == worker:
         kind = "workers"

@@ -147,6 +147,11 @@ def advice_for(reason: str) -> str:
         return (
             "The image cannot be pulled: push it to the stack's repository, or correct its name in the job definition."
         )
+    if "ResourceInitializationError" in reason:
+        return (
+            "The job could not be set up before its container began, mostly because its subnets have no way to ECR and "
+            "CloudWatch: give jobs public addresses, or the subnets a NAT gateway or endpoints."
+        )
     if "OutOfMemory" in reason or "memory usage" in reason:
         return "The container ran out of memory: give the job definition more, or make the blocks smaller."
     if "RESOURCE" in reason or "MISCONFIGURATION" in reason:

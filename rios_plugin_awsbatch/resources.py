@@ -6,7 +6,6 @@ not been rewritten for a while is that of a run whose main died.
 """
 
 import contextlib
-import email.utils
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ import botocore.exceptions
 
 from .awserrors import error_code, is_missing_queue, sentence_for
 from .errors import StackError
-from .exchange import Clients, Exchange, MessageQueue, PayloadStore
+from .exchange import Clients, Exchange, MessageQueue, PayloadStore, s3_age
 from .messages import RunKey, peek_run
 from .settings import INLINE_MARGIN, Settings
 from .stack import StackOutputs
@@ -173,9 +172,7 @@ def _stale_record(clients: Clients, bucket: str, prefix: str, stale_seconds: flo
         touched, content = max((item["LastModified"] for item in response.get("Contents", [])), default=None), {}
     except ValueError:
         touched, content = response["LastModified"], {}
-    # S3's own clock: this machine's may be wrong, and would sweep runs that live.
-    now = email.utils.parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
-    if touched is None or (now - touched).total_seconds() < stale_seconds:
+    if s3_age(touched, response) < stale_seconds:
         return None
     return content if isinstance(content, dict) else {}
 

@@ -1,8 +1,8 @@
 """A user's script as the main job: its files into the bucket, the job onto the queue, and all of it swept in the end.
 
-Batch lets a job override the command, the environment and the resources of its definition, but not the image. So a
-script runs under the stack's main job definition if that names the image that is wanted; if not, under a copy with
-that image, registered for this one submission and deregistered when its job has ended.
+Batch lets a job override the command, the environment and the resources of its definition, but not the image. The stack
+has two definitions for main scripts, one with the image of the workers and one with that of its repository for main.
+For any other image a copy is registered for this one submission, and deregistered when its job has ended.
 
 ``submissions/<id>/record.json`` names the job and such a definition. Whoever sees that the job has ended deletes both:
 the one who follows it, who cancels it, and otherwise the next to submit, or ``rios-awsbatch clean``.
@@ -10,7 +10,6 @@ the one who follows it, who cancels it, and otherwise the next to submit, or ``r
 
 import contextlib
 import dataclasses
-import datetime as dt
 import gzip
 import io
 import json
@@ -28,7 +27,7 @@ import botocore.exceptions
 
 from .awserrors import sentence_for
 from .errors import SubmissionError
-from .exchange import Clients, PayloadStore
+from .exchange import Clients, PayloadStore, s3_age
 from .launch import container_overrides
 from .resources import STALE_SECONDS, new_run_id
 from .settings import Settings, variables
@@ -119,8 +118,9 @@ class MainStack:
     Attributes:
         region: Its region.
         bucket: Its bucket.
-        job_queue: Name of its job queue.
+        queues: Names of its job queues: that of main scripts, and that of workers, if it is another one.
         main_definition: Name of the main job definition.
+        script_definition: Name of the one with the image of the workers; none, in a stack of RIOS's own template.
         worker_definition: Name of the workers' job definition.
         outputs: All outputs.
         where: How messages call the stack.
@@ -128,8 +128,9 @@ class MainStack:
 
     region: str
     bucket: str
-    job_queue: str
+    queues: tuple[str, ...]
     main_definition: str
+    script_definition: str | None
     worker_definition: str
     outputs: Mapping[str, str]
     where: str
@@ -167,7 +168,9 @@ def main_stack(outputs: Mapping[str, str], settings: Settings) -> MainStack:
     )
     bucket, queue, main, worker = needed(given, names, settings)
     where = f"stack {settings.stack} in {settings.region}"
-    return MainStack(settings.region, bucket, queue, main, worker, given, where)
+    queues = tuple(dict.fromkeys([given.get("BatchProcessingJobQueueNameMain", queue), queue]))
+    script = given.get("BatchProcessingJobDefinitionMainScriptName")
+    return MainStack(settings.region, bucket, queues, main, script, worker, given, where)
 
 
 def submit(clients: Clients, settings: Settings, stack: MainStack, script: Script | None, wishes: Wishes) -> Submitted:
@@ -210,7 +213,7 @@ def submit(clients: Clients, settings: Settings, stack: MainStack, script: Scrip
             timeout: Any = {} if wishes.timeout is None else {"timeout": {"attemptDurationSeconds": wishes.timeout}}
             answer = clients.batch.submit_job(
                 jobName=_job_name(script, image),
-                jobQueue=stack.job_queue,
+                jobQueue=stack.queues[0],
                 jobDefinition=definition,
                 containerOverrides={**overrides, **({"command": list(command)} if command else {})},
                 **timeout,
@@ -360,7 +363,8 @@ def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
 def _wanted_image(batch: "BatchClient", stack: MainStack, image: str | None) -> str:
     """Return the name of the image to run in."""
     if image is None:
-        return str(_latest(batch, stack.worker_definition, stack)["containerProperties"]["image"])
+        definition = stack.script_definition or stack.worker_definition
+        return str(_latest(batch, definition, stack)["containerProperties"]["image"])
     kind, _, tag = image.partition(":")
     output = {"worker": "BatchECR", "main": "BatchECRMain"}.get(kind)
     if output is None:
@@ -372,9 +376,10 @@ def _wanted_image(batch: "BatchClient", stack: MainStack, image: str | None) -> 
 
 def _definition_for(batch: "BatchClient", stack: MainStack, image: str, identity: str) -> tuple[str, bool]:
     """Return the name of a job definition with an image, and whether it was registered for this submission."""
-    main = _latest(batch, stack.main_definition, stack)
-    if main["containerProperties"]["image"] == image:
-        return str(main["jobDefinitionArn"]), False
+    for name in filter(None, (stack.script_definition, stack.main_definition)):
+        main = _latest(batch, name, stack)
+        if main["containerProperties"]["image"] == image:
+            return str(main["jobDefinitionArn"]), False
     copied: Any = {name: main[name] for name in _COPIED if main.get(name)}
     copied["containerProperties"] = {**main["containerProperties"], "image": image}
     # Names that begin with "aws:" are CloudFormation's.
@@ -429,9 +434,8 @@ def _living(batch: "BatchClient", jobs: list[str]) -> set[str]:
 
 
 def _age(clients: Clients, bucket: str, identity: str) -> float:
-    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/").get("Contents", [])
-    newest = max((item["LastModified"] for item in listed), default=None)
-    return 0.0 if newest is None else (dt.datetime.now(dt.timezone.utc) - newest).total_seconds()
+    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/")
+    return s3_age(max((item["LastModified"] for item in listed.get("Contents", [])), default=None), listed)
 
 
 @contextlib.contextmanager

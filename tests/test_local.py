@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -855,3 +856,22 @@ def test_ranges_and_heads(account):
     for _ in range(3):
         assert account.s3.head_object(Bucket=bucket, Key="key")["ContentLength"] == 10
         assert account.s3.get_object(Bucket=bucket, Key="key", Range="bytes=2-4")["Body"].read() == b"234"
+
+
+def test_the_command_shows_what_workers_log(tmp_path):
+    """With --logs, what the function prints is on standard error, with the worker it comes from; else it is not."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from rios_plugin_awsbatch import BatchExecutor\n"
+        "def say(number):\n"
+        "    print('said', number)\n"
+        "with BatchExecutor(1) as executor:\n"
+        "    list(executor.map(say, range(2)))\n"
+    )
+    command = [Path(sys.executable).parent / "rios-awsbatch", "local", "--workers", "1"]
+    for options in (["--logs"], []):
+        ended = subprocess.run(
+            [*command, *options, "--", "python", script], capture_output=True, text=True, check=True, timeout=120
+        )
+        said = re.findall(r"^\[\w{8}\] (said \d)$", ended.stderr, re.MULTILINE)
+        assert said == (["said 0", "said 1"] if options else [])

@@ -26,8 +26,16 @@ def _construct(loader, suffix, node):
 _Loader.add_multi_constructor("!", _construct)
 TEMPLATE = yaml.load(TEXT, Loader=_Loader)
 RESOURCES, PARAMETERS, OUTPUTS = (TEMPLATE[part] for part in ("Resources", "Parameters", "Outputs"))
-DEFINITIONS = ("BatchProcessingJobDefinition", "BatchProcessingJobDefinitionMain")
-ENVIRONMENTS = ("BatchComputeEnvironmentEC2", "BatchComputeEnvironmentFargate")
+MAIN_DEFINITIONS = ("BatchProcessingJobDefinitionMain", "BatchProcessingJobDefinitionMainScript")
+DEFINITIONS = ("BatchProcessingJobDefinition", *MAIN_DEFINITIONS)
+ON_EC2 = ("BatchComputeEnvironmentEC2", "BatchComputeEnvironmentMainEC2")
+ON_FARGATE = ("BatchComputeEnvironmentFargate", "BatchComputeEnvironmentMainFargate")
+ENVIRONMENTS = (*ON_EC2, *ON_FARGATE)
+TEMPLATES = {
+    "BatchComputeEnvironmentEC2": "BatchLaunchTemplate",
+    "BatchComputeEnvironmentMainEC2": "BatchLaunchTemplateMain",
+}
+JOB_QUEUES = ("BatchProcessingJobQueue", "BatchProcessingJobQueueMain")
 REPOSITORIES = ("BatchRepository", "BatchRepositoryMain")
 QUEUES = ("BatchInQueue", "BatchOutQueue")
 
@@ -145,44 +153,52 @@ def test_the_gateway_goes_after_what_uses_it():
 # The compute environments
 
 
-def test_each_compute_type_has_its_environment():
-    """EC2 and Spot run on one environment, Fargate and Fargate Spot on another, and only one of both is made."""
+def test_each_compute_type_has_its_environments():
+    """Workers and main scripts have one each, on EC2 or on Fargate, and a queue to it."""
     assert PARAMETERS["ComputeType"]["AllowedValues"] == ["ec2", "spot", "fargate", "fargate-spot"]
-    ec2, fargate = (RESOURCES[name] for name in ENVIRONMENTS)
-    assert (ec2["Condition"], fargate["Condition"]) == ("OnEC2", "OnFargate")
-    assert ec2["Properties"]["ComputeResources"]["Type"]["If"] == ["OnSpot", "SPOT", "EC2"]
-    assert fargate["Properties"]["ComputeResources"]["Type"]["If"] == ["OnSpot", "FARGATE_SPOT", "FARGATE"]
-    order = properties("BatchProcessingJobQueue")["ComputeEnvironmentOrder"]
-    assert order == [{"Order": 1, "ComputeEnvironment": {"If": ["OnEC2", *({"Ref": name} for name in ENVIRONMENTS)]}}]
+    assert {RESOURCES[name]["Condition"] for name in ON_EC2} == {"OnEC2"}
+    assert {RESOURCES[name]["Condition"] for name in ON_FARGATE} == {"OnFargate"}
+    for queue, ec2, fargate in zip(JOB_QUEUES, ON_EC2, ON_FARGATE, strict=True):
+        order = properties(queue)["ComputeEnvironmentOrder"]
+        assert order == [{"Order": 1, "ComputeEnvironment": {"If": ["OnEC2", {"Ref": ec2}, {"Ref": fargate}]}}]
 
 
-def test_environments_can_be_updated_in_place():
+def test_workers_may_be_on_spot_and_main_scripts_never():
+    """A main script that loses its machine would begin again, with everything that its workers have done."""
+    kinds = [properties(name)["ComputeResources"]["Type"] for name in ENVIRONMENTS]
+    assert kinds == [{"If": ["OnSpot", "SPOT", "EC2"]}, "EC2", {"If": ["OnSpot", "FARGATE_SPOT", "FARGATE"]}, "FARGATE"]
+
+
+def test_environments_on_ec2_can_be_updated_in_place():
     """No service role, no name, allocation strategies that allow it, and ReplaceComputeEnvironment off."""
     for name in ENVIRONMENTS:
-        assert properties(name)["ReplaceComputeEnvironment"] is False
         assert not {"ServiceRole", "ComputeEnvironmentName"} & properties(name).keys()
-    resources = properties("BatchComputeEnvironmentEC2")["ComputeResources"]
-    assert resources["AllocationStrategy"]["If"] == ["OnSpot", "SPOT_PRICE_CAPACITY_OPTIMIZED", "BEST_FIT_PROGRESSIVE"]
-    assert "SpotIamFleetRole" not in resources
+        assert properties(name).get("ReplaceComputeEnvironment") is (False if name in ON_EC2 else None)
+    workers, main = (properties(name)["ComputeResources"] for name in ON_EC2)
+    assert workers["AllocationStrategy"]["If"] == ["OnSpot", "SPOT_PRICE_CAPACITY_OPTIMIZED", "BEST_FIT_PROGRESSIVE"]
+    assert main["AllocationStrategy"] == "BEST_FIT_PROGRESSIVE"
+    assert not {"SpotIamFleetRole"} & (workers.keys() | main.keys())
 
 
-def test_an_update_ends_no_job():
-    """Jobs that run while the environment is updated go on."""
-    policy = properties("BatchComputeEnvironmentEC2")["UpdatePolicy"]
-    assert policy == {"TerminateJobsOnUpdate": False, "JobExecutionTimeoutMinutes": 60}
+@pytest.mark.parametrize("name", ON_EC2)
+def test_an_update_ends_no_job(name):
+    """Jobs that run while the environment is updated go on for five days, the longest that Batch allows."""
+    policy = properties(name)["UpdatePolicy"]
+    assert policy == {"TerminateJobsOnUpdate": False, "JobExecutionTimeoutMinutes": 7200}
 
 
 def test_idle_environments_have_no_machines():
     """Batch scales to nothing, and up to as many vCPUs as are asked for."""
-    assert properties("BatchComputeEnvironmentEC2")["ComputeResources"]["MinvCpus"] == 0
+    assert all(properties(name)["ComputeResources"]["MinvCpus"] == 0 for name in ON_EC2)
     for name in ENVIRONMENTS:
         most = properties(name)["ComputeResources"]["MaxvCpus"]
         assert most == {"If": ["MaxVCPUSGiven", {"Ref": "MaxVCPUS"}, {"Ref": "MaxJobs"}]}
 
 
-def test_instance_types_go_with_the_architecture():
+@pytest.mark.parametrize("name", ON_EC2)
+def test_instance_types_go_with_the_architecture(name):
     """Unless instance types are given, Batch chooses among those of the architecture."""
-    given, types, chosen = properties("BatchComputeEnvironmentEC2")["ComputeResources"]["InstanceTypes"]["If"]
+    given, types, chosen = properties(name)["ComputeResources"]["InstanceTypes"]["If"]
     assert (given, types) == ("AnyInstanceTypes", {"Ref": "InstanceTypes"})
     assert chosen == {"If": ["OnARM", ["default_arm64"], ["optimal"]]}
 
@@ -199,29 +215,36 @@ def test_fargate_has_the_architecture_of_the_image():
         assert properties(name)["PlatformCapabilities"] == [{"If": ["OnFargate", "FARGATE", "EC2"]}]
 
 
-def test_instances_ask_for_tokens_and_have_encrypted_disks():
-    """The launch template requires IMDSv2, within reach of containers, and encrypts a gp3 disk of the wanted size."""
-    data = properties("BatchLaunchTemplate")["LaunchTemplateData"]
+@pytest.mark.parametrize("name", TEMPLATES.values())
+def test_instances_ask_for_tokens_and_have_encrypted_disks(name):
+    """The launch templates require IMDSv2, within reach of containers, and encrypt a gp3 disk of the wanted size."""
+    data = properties(name)["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
     (disk,) = data["BlockDeviceMappings"]
-    wanted = {"VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True, "VolumeSize": {"Ref": "VolumeSize"}}
+    size = {"Ref": "VolumeSize"}
+    if name == "BatchLaunchTemplateMain":
+        size = {"If": ["MainHasVolume", {"Ref": "MainVolumeSize"}, size]}
+    wanted = {"VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True, "VolumeSize": size}
     assert (disk["DeviceName"], disk["Ebs"]) == ("/dev/xvda", wanted)
 
 
-def test_a_changed_launch_template_is_used():
+@pytest.mark.parametrize(("name", "template"), TEMPLATES.items())
+def test_a_changed_launch_template_is_used(name, template):
     """The environment names the template's version, so that a change of it is a change of the environment."""
-    launch = properties("BatchComputeEnvironmentEC2")["ComputeResources"]["LaunchTemplate"]
-    assert launch["Version"] == {"GetAtt": "BatchLaunchTemplate.LatestVersionNumber"}
-    assert properties("BatchComputeEnvironmentEC2")["ComputeResources"]["UpdateToLatestImageVersion"] is True
+    resources = properties(name)["ComputeResources"]
+    assert resources["LaunchTemplate"]["LaunchTemplateId"] == {"Ref": template}
+    assert resources["LaunchTemplate"]["Version"] == {"GetAtt": f"{template}.LatestVersionNumber"}
+    assert resources["UpdateToLatestImageVersion"] is True
 
 
 # Jobs
 
 
-def test_jobs_that_can_never_start_are_cancelled():
+@pytest.mark.parametrize("queue", JOB_QUEUES)
+def test_jobs_that_can_never_start_are_cancelled(queue):
     """Each reason for which Batch can say that a job is stuck ends the job after a while."""
-    actions = properties("BatchProcessingJobQueue")["JobStateTimeLimitActions"]
+    actions = properties(queue)["JobStateTimeLimitActions"]
     assert {action["Reason"] for action in actions} == {
         "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
         "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
@@ -237,13 +260,12 @@ def test_a_lost_machine_and_a_failed_pull_are_tried_again(name):
     strategy = properties(name)["RetryStrategy"]
     *retries, last = strategy["EvaluateOnExit"]
     assert all(rule["Action"] == "RETRY" for rule in retries)
-    patterns = {(kind, rule[kind]) for rule in retries for kind in rule if kind != "Action"}
-    assert patterns == {
-        ("OnStatusReason", "Host EC2*"),
-        ("OnStatusReason", "Your Spot Task was interrupted*"),
-        ("OnStatusReason", "CannotPull*"),
-        ("OnReason", "CannotPull*"),
-    }
+    assert [{kind: rule[kind] for kind in rule if kind != "Action"} for rule in retries] == [
+        {"OnStatusReason": {"If": ["OnFargate", "Your Spot Task was interrupted*", "Host EC2*"]}},
+        {"OnStatusReason": "CannotPull*"},
+        {"OnReason": "CannotPull*"},
+        {"OnStatusReason": "ResourceInitializationError*"},
+    ]
     assert last == {"Action": "EXIT", "OnReason": "*"}
     assert len(strategy["EvaluateOnExit"]) <= 5, "Batch takes five rules"
     assert strategy["Attempts"] == {"Ref": "Attempts"}
@@ -272,7 +294,7 @@ def test_definitions_say_what_they_need_in_the_way_that_fargate_takes(name):
 def test_each_definition_has_its_role():
     """Workers and main scripts have roles of their own; pulling and logging is another's."""
     roles = [properties(name)["ContainerProperties"]["JobRoleArn"] for name in DEFINITIONS]
-    assert roles == [{"GetAtt": "BatchWorkerRole.Arn"}, {"GetAtt": "BatchMainRole.Arn"}]
+    assert roles == [{"GetAtt": "BatchWorkerRole.Arn"}, *[{"GetAtt": "BatchMainRole.Arn"}] * 2]
     for name in DEFINITIONS:
         assert properties(name)["ContainerProperties"]["ExecutionRoleArn"] == {"GetAtt": "BatchExecutionRole.Arn"}
 
@@ -285,9 +307,10 @@ def test_logs_go_where_they_expire(name):
     assert properties("BatchLogGroup")["RetentionInDays"] == {"Ref": "LogDays"}
 
 
-def test_main_makes_its_own_queues():
+@pytest.mark.parametrize("name", MAIN_DEFINITIONS)
+def test_main_makes_its_own_queues(name):
     """Main's environment names stack and region, and no queues: with those it would not make its own."""
-    container = properties("BatchProcessingJobDefinitionMain")["ContainerProperties"]
+    container = properties(name)["ContainerProperties"]
     names = {pair["Name"] for pair in container["Environment"]}
     assert names == {"AWS_DEFAULT_REGION", "RIOS_AWSBATCH_REGION", "RIOS_AWSBATCH_STACK"}
 
@@ -311,16 +334,25 @@ def test_workers_may_use_payloads_and_messages_and_nothing_else():
 
 
 def test_main_may_start_workers_and_end_them():
-    """Main submits workers, of this stack's definition and to its queue only, and watches and ends jobs."""
+    """Main submits jobs, of this stack's definitions and to its queues only, and watches and ends jobs."""
     policy = statements("BatchMainPolicy")
-    queue, *definitions = policy["Workers"]["Resource"]
-    assert queue == {"Ref": "BatchProcessingJobQueue"}
-    assert all({"Definition"} == one["Sub"][1].keys() for one in definitions)
-    assert policy["Workers"]["Action"] == "batch:SubmitJob"
-    assert policy["Outputs"]["Resource"] == {"Ref": "AWS::StackId"}
+    workers, main, definitions = policy["Jobs"]["Resource"]
+    assert [workers, main] == [{"Ref": name} for name in JOB_QUEUES]
+    pattern, values = definitions["Sub"]
+    assert pattern.endswith(":job-definition/${Prefix}JobDefinition*")
+    assert values["Prefix"] == {"If": ["Named", {"Ref": "ServiceName"}, {"Sub": "${AWS::StackName}-"}]}
+    assert policy["Jobs"]["Action"] == "batch:SubmitJob"
     assert set(policy["QueuesOfRuns"]["Action"]) == {"sqs:CreateQueue", "sqs:DeleteQueue"}
     everywhere = {name for name, one in policy.items() if one["Resource"] == "*"}
-    assert everywhere == {"Watching"}, "AWS knows no resources of DescribeJobs and ListJobs"
+    assert everywhere == {"Watching"}, "AWS knows no resources of describing and listing"
+    assert all(action.partition(":")[2].startswith(("Describe", "List")) for action in policy["Watching"]["Action"])
+
+
+def test_main_reads_the_outputs_by_the_stacks_name():
+    """DescribeStacks by name is allowed on the ARN with any id; the exact one is that of a call by id."""
+    pattern, values = statements("BatchMainPolicy")["Outputs"]["Resource"]["Sub"]
+    assert pattern.endswith(":stack/${Name}/*")
+    assert values == {"Name": {"Ref": "AWS::StackName"}}
 
 
 def test_jobs_can_be_given_one_more_policy():
@@ -388,15 +420,19 @@ def test_names_that_rios_s_users_know():
     """With the default service name, queue, definitions and repositories are called as RIOS's are."""
     known = {
         "BatchProcessingJobQueue": ("JobQueueName", "riosJobQueue"),
+        "BatchProcessingJobQueueMain": ("JobQueueName", "riosJobQueueMain"),
         "BatchProcessingJobDefinition": ("JobDefinitionName", "riosJobDefinition"),
         "BatchProcessingJobDefinitionMain": ("JobDefinitionName", "riosJobDefinitionMain"),
+        "BatchProcessingJobDefinitionMainScript": ("JobDefinitionName", "riosJobDefinitionMainScript"),
         "BatchInQueue": ("QueueName", "riosInQueue"),
         "BatchOutQueue": ("QueueName", "riosOutQueue"),
     }
     for name, (prop, text) in known.items():
         condition, named, otherwise = properties(name)[prop]["If"]
         assert (condition, named["Sub"].replace("${ServiceName}", "rios")) == ("Named", text)
-        assert otherwise["Sub"].startswith("${AWS::StackName}"), "another stack's name is its own"
+        # With a hyphen, so that the names of a stack called "rios" are not those of the stack RIOS.
+        assert otherwise["Sub"] == named["Sub"].replace("${ServiceName}", "${AWS::StackName}-")
+    assert PARAMETERS["ServiceName"]["AllowedPattern"] == "[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
     for name, text in zip(REPOSITORIES, ("riosecr", "riosecrmain"), strict=True):
         named = properties(name)["RepositoryName"]["If"][2]
         assert named["If"][1]["Sub"].replace("${ServiceName}", "rios") == text
@@ -411,18 +447,30 @@ def test_only_one_stack_takes_the_default_names():
 
 
 def test_outputs_that_rios_s_users_know():
-    """Every output of RIOS's own template is there, whatever the parameters are."""
-    known = {"VPC", "ComputeEnvironmentArn", "BatchECR", "BatchECRMain", "BatchInQueue", "BatchOutQueue"}
+    """Every output of RIOS's own templates is there, whatever the parameters are."""
+    known = {
+        "VPC",
+        "ComputeEnvironmentArn",
+        "ComputeEnvironmentMainArn",
+        "BatchMaxVCPUS",
+        "BatchECR",
+        "BatchECRMain",
+        "BatchInQueue",
+        "BatchOutQueue",
+    }
     known |= {"BatchBucket", "BatchMaxJobs", "BatchVCPUS"}
-    known |= {f"{name}{what}" for name in ("BatchProcessingJobQueue", *DEFINITIONS) for what in ("Name", "Arn")}
+    known |= {f"{name}{what}" for name in ("BatchProcessingJobQueue", *DEFINITIONS[:2]) for what in ("Name", "Arn")}
+    known |= {"BatchProcessingJobQueueNameMain", "BatchProcessingJobQueueMainArn"}
     assert known <= OUTPUTS.keys()
     assert not [name for name, output in OUTPUTS.items() if "Condition" in output]
 
 
 def test_outputs_of_names_follow_the_things():
     """Names are read from the ARNs of what was made, not put together a second time."""
-    for name in ("BatchProcessingJobQueue", *DEFINITIONS):
-        assert {"Ref": name} in [{"Ref": text} for text in texts(OUTPUTS[f"{name}Name"]["Value"])]
+    outputs = {name: f"{name}Name" for name in ("BatchProcessingJobQueue", *DEFINITIONS)}
+    outputs["BatchProcessingJobQueueMain"] = "BatchProcessingJobQueueNameMain"
+    for name, output in outputs.items():
+        assert name in texts(OUTPUTS[output]["Value"])
 
 
 # The documents
@@ -444,5 +492,13 @@ def test_the_documents_name_options_and_outputs_that_exist():
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
     options = (ROOT / "rios_plugin_awsbatch" / "stackcli.py").read_text()
     known = set(re.findall(r'"(--[a-z-]+)"', options))
-    foreign = {"--help", "--aws", "--aws-service-name", "--stack-name", "--tag-filters"}
+    foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
+
+
+def test_the_policy_for_another_image_is_one_that_aws_takes():
+    """docs/image.md allows copies of the main definition, by the names that they get, and the roles that it has."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "image.md").read_text(), re.DOTALL)
+    copies, roles = json.loads(text)["Statement"]
+    assert copies["Resource"].endswith(":job-definition/riosJobDefinitionMain-*")
+    assert {role.rpartition("RIOS-")[2].removesuffix("-*") for role in roles["Resource"]} <= RESOURCES.keys()

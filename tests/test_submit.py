@@ -22,6 +22,7 @@ from rios_plugin_awsbatch.exchange import Clients
 from rios_plugin_awsbatch.submission import fetched
 from rios_plugin_awsbatch.submit import Script, pack, sweep_submissions
 
+DEFINITIONS = ["riosJobDefinition", "riosJobDefinitionMain", "riosJobDefinitionMainScript"]
 SCRIPTS = Path(sys.executable).parent
 JOB = r"[0-9a-f]{8}-[0-9a-f-]{27}"
 CALLS_WORKERS = """
@@ -56,11 +57,11 @@ def run(*command, cwd=None):
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def start(*command):
+def start(*command, stdin=subprocess.DEVNULL):
     """Start a command of ours in a group of its own, as a terminal does."""
     return subprocess.Popen(
         [SCRIPTS / command[0], *command[1:]],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,7 +115,7 @@ def stack(cloud):
     yield cloud
     sweep_submissions(Clients("ap-southeast-2"), cloud.bucket)
     assert cloud.objects("submissions/") == []
-    assert definitions(cloud) == ["riosJobDefinition", "riosJobDefinitionMain"]
+    assert definitions(cloud) == DEFINITIONS
 
 
 def image_of(cloud, definition):
@@ -154,7 +155,7 @@ def test_a_script_runs_as_the_main_job_and_starts_workers(stack, script):
     assert f"Job {ended.job} succeeded." in ended.err
     assert job(stack, ended.job)["status"] == "SUCCEEDED"
     assert stack.objects("submissions/") == []
-    assert definitions(stack) == ["riosJobDefinition", "riosJobDefinitionMain"]
+    assert definitions(stack) == DEFINITIONS
 
 
 def test_without_follow_the_job_goes_on_by_itself(stack, script):
@@ -246,13 +247,23 @@ def test_what_the_job_may_use_is_said_by_options(stack, script):
 
 
 def test_by_default_it_runs_in_the_image_of_the_workers(stack, script):
-    """A copy of the main job definition, with the workers' image, is registered for the job alone."""
+    """The stack has a job definition for that: nothing is registered for the job, and it may do what main may."""
     ended = submit(script("import time; time.sleep(60)"))
-    registered = [name for name in definitions(stack) if name.startswith("riosJobDefinitionMain-")]
-    assert len(registered) == 1
-    assert job(stack, ended.job)["container"]["image"] == image_of(stack, "riosJobDefinition")
+    assert definitions(stack) == DEFINITIONS
+    described = job(stack, ended.job)
+    assert described["jobDefinition"].endswith("/riosJobDefinitionMainScript:1")
+    assert described["container"]["image"] == image_of(stack, "riosJobDefinition")
+    assert described["jobQueue"].endswith("/riosJobQueueMain")
     run("rios-awsbatch", "cancel", ended.job)
-    assert definitions(stack) == ["riosJobDefinition", "riosJobDefinitionMain"]
+
+
+def test_another_image_is_named_by_a_copy_of_the_main_definition(stack, script):
+    """It is registered for the job alone, and goes with it."""
+    ended = submit(script("import time; time.sleep(60)"), "--image", "elsewhere/rios:1")
+    assert [name for name in definitions(stack) if name.startswith("riosJobDefinitionMain-")]
+    assert job(stack, ended.job)["container"]["image"] == "elsewhere/rios:1"
+    run("rios-awsbatch", "cancel", ended.job)
+    assert definitions(stack) == DEFINITIONS
 
 
 def test_the_image_of_the_main_definition_needs_no_other_definition(stack, script):
@@ -360,7 +371,7 @@ def test_a_job_that_batch_does_not_take_leaves_nothing(stack, script):
     assert ended.code == 1
     assert "Cannot submit a job to stack RIOS in ap-southeast-2" in ended.err
     assert stack.objects("submissions/") == []
-    assert definitions(stack) == ["riosJobDefinition", "riosJobDefinitionMain"]
+    assert definitions(stack) == DEFINITIONS
 
 
 # What is verified
@@ -470,6 +481,25 @@ def test_ctrl_c_while_following_leaves_the_job(stack, script):
     assert watching.returncode == 130
     assert f"Job {ended.job} goes on. rios-awsbatch logs --follow {ended.job} shows its log again" in err
     assert job(stack, ended.job)["status"] == "RUNNING"
+    run("rios-awsbatch", "cancel", ended.job)
+    eventually(lambda: not stack.left())
+
+
+@pytest.mark.parametrize(("answer", "sentence"), [(b"y\n", "is being ended."), (b"\n", "goes on.")])
+def test_ctrl_c_at_a_terminal_asks_about_the_job(stack, script, answer, sentence):
+    """Whoever follows it decides whether it ends as well; it goes on if nothing is said."""
+    ended = submit(script(BUSY))
+    running(ended.job, "busy")
+    keyboard, terminal = os.openpty()
+    with os.fdopen(keyboard, "wb", buffering=0) as keys, os.fdopen(terminal, "rb") as stdin:
+        watching = start("rios-awsbatch", "logs", "--follow", ended.job, stdin=stdin)
+        eventually(lambda: "busy" in watching.stdout.readline())
+        keys.write(answer)
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert f"End job {ended.job} as well? [y/N]" in err
+    assert f"Job {ended.job} {sentence}" in err
     run("rios-awsbatch", "cancel", ended.job)
     eventually(lambda: not stack.left())
 

@@ -1,6 +1,7 @@
 """AWS Batch over `jobs`: moto keeps queues, definitions and compute environments; jobs become processes."""
 
 import json
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ _MOST_RULES = 5
 _MOST_OVERRIDES = 8192
 _MOST_DESCRIBED = 100
 _PAGE = 1000
+_STREAM_SHOWN = 8  # characters of the name of a log stream; enough to tell workers apart
 _ARRAY_SIZES = range(2, 10_001)
 
 
@@ -300,15 +302,18 @@ def _array_properties(job: Job) -> dict[str, Any]:
     return {"size": len(job.children), "statusSummary": counts}
 
 
-def _log_to(region: str) -> Callable[[str, str, list[str]], None]:
-    """Return a function that adds lines to a stream of a group of moto's CloudWatch logs."""
-    backend = logs_backends[DEFAULT_ACCOUNT_ID][region]
+def _log_to(order: Order) -> Callable[[str, str, list[str]], None]:
+    """Return a function that adds lines to a stream of a group of moto's CloudWatch logs, and shows them if ordered."""
+    backend = logs_backends[DEFAULT_ACCOUNT_ID][order.region]
 
     def log(group: str, stream: str, lines: list[str]) -> None:
         backend.ensure_log_group(group)
         backend.ensure_log_stream(group, stream)
         now = int(time.time() * 1000)
         backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
+        if order.logs:
+            sys.stderr.write("".join(f"[{stream.rpartition('/')[2][:_STREAM_SHOWN]}] {line}\n" for line in lines))
+            sys.stderr.flush()
 
     return log
 
@@ -319,7 +324,7 @@ def install(order: Order, scratch: Path, base: Mapping[str, str]) -> JobService:
         **container_environment(base),
         **client_environment(order.endpoint, order.region, order.stack),
     }
-    service = JobService(order.workers, order.stop_grace, environment, scratch, _log_to(order.region))
+    service = JobService(order.workers, order.stop_grace, environment, scratch, _log_to(order))
     _BatchBackend.service = service
     batch_backends.backend = _BatchBackend
     return service

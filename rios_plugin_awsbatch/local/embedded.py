@@ -29,10 +29,11 @@ class LocalAWS:
     it does.
 
     Args:
-        workers: How many Batch jobs run at once; with 0, jobs stay RUNNABLE.
+        workers: How many Batch jobs run at once, and as many main scripts; with 0, jobs stay RUNNABLE.
         region: AWS region of the stack.
         stack: Name of the stack.
         stop_grace: Seconds between SIGTERM and SIGKILL for a job that is to end.
+        logs: Whether what jobs log is shown on standard error, besides being kept in the embedded CloudWatch.
         middleware: ``"module:factory"``; what ``factory(app)`` returns serves instead of the WSGI
             application, inside the server's process. If it raises ConnectionError, the connection drops.
 
@@ -40,19 +41,20 @@ class LocalAWS:
         environment: The variables with which boto3 and this package use the embedded AWS, once it is entered.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what can be ordered, each by its name
         self,
         workers: int = 4,
         *,
         region: str = "ap-southeast-2",
         stack: str = "RIOS",
         stop_grace: float = 5.0,
+        logs: bool = False,
         middleware: str | None = None,
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
         path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - Path("") is not ""
-        self._order = Order(workers, region, stack, stop_grace, middleware, path)
+        self._order = Order(workers, region, stack, stop_grace, middleware, path, logs)
         self._process: subprocess.Popen[str] | None = None
         self.environment: dict[str, str] = {}
 

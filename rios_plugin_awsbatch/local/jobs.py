@@ -130,10 +130,10 @@ class Job:
 
 
 class JobService:
-    """Runs jobs, at most ``workers`` at once, first come first served.
+    """Runs jobs, at most ``workers`` of each compute environment at once, first come first served.
 
     Args:
-        workers: How many processes run at once; with 0, jobs stay RUNNABLE.
+        workers: How many processes run at once in each; with 0, jobs stay RUNNABLE.
         stop_grace: Seconds between SIGTERM and SIGKILL.
         environment: What every job's environment begins with.
         scratch: Folder in which every attempt has one of its own, gone when the attempt ends.
@@ -150,8 +150,8 @@ class JobService:
         self._log = log
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
-        self._runnable: collections.deque[Job] = collections.deque()
-        self._running = 0
+        self._runnable: list[Job] = []
+        self._running: collections.Counter[str] = collections.Counter()  # by compute environment
 
     def submit(self, job: Job) -> None:
         """Take a job, with its children if it is an array job's parent."""
@@ -199,19 +199,23 @@ class JobService:
             self._workers = 0
             for job in list(self._jobs.values()):
                 self.terminate(job, "The embedded AWS ends")
-            self._changed.wait_for(lambda: self._running == 0)
+            self._changed.wait_for(lambda: not self._running.total())
 
     def _enqueue(self, job: Job) -> None:
         job.status = "RUNNABLE"
         self._runnable.append(job)
 
     def _dispatch(self) -> None:
-        while self._runnable and self._running < self._workers:
-            job = self._runnable.popleft()
-            if job.status == "RUNNABLE":
-                job.status = "STARTING"
-                self._running += 1
-                threading.Thread(target=self._attempt, args=[job], daemon=True, name=f"job-{job.id}").start()
+        waiting, self._runnable = self._runnable, []
+        for job in waiting:
+            if job.status != "RUNNABLE":
+                continue
+            if self._running[job.spec.compute_environment] >= self._workers:
+                self._runnable.append(job)
+                continue
+            job.status = "STARTING"
+            self._running[job.spec.compute_environment] += 1
+            threading.Thread(target=self._attempt, args=[job], daemon=True, name=f"job-{job.id}").start()
 
     def _attempt(self, job: Job) -> None:
         attempt = Attempt(f"{job.spec.definition_name}/default/{uuid.uuid4().hex}")
@@ -224,7 +228,7 @@ class JobService:
                 attempt.stopped = _now()
                 job.process = None
                 self._conclude(job, attempt)
-                self._running -= 1
+                self._running[job.spec.compute_environment] -= 1
                 self._dispatch()
                 self._changed.notify_all()
 

@@ -15,4 +15,5 @@ class Order:
     stop_grace: float
     middleware: str | None
     path: list[str]
+    logs: bool = False
     endpoint: str = ""
