@@ -18,7 +18,12 @@ _FARGATE: Final = {
     8: range(16384, 61440 + 1, 4096),
     16: range(32768, 122880 + 1, 8192),
 }
-_OF_EC2: Final = {"InstanceTypes": "--instancetypes", "VolumeSize": "--volumesize"}
+_OF_EC2: Final = {
+    "InstanceTypes": "--instancetypes",
+    "VolumeSize": "--volumesize",
+    "MainVolumeSize": "--mainvolumesize",
+}
+_SMALLEST_VOLUME: Final = 30  # that of the system's image
 _OF_FARGATE: Final = {"EphemeralStorage": "--ephemeralstorage", "AssignPublicIp": "--publicip"}
 
 
@@ -46,6 +51,8 @@ def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> d
             raise StackError(f"A {whose} on EC2 has whole vCPUs, not {vcpus:g}; Fargate has 0.25 and 0.5 as well.")
         if fargate and memory not in _FARGATE.get(vcpus, ()):
             raise StackError(f"Fargate has no {whose} with {vcpus:g} vCPUs and {memory} MiB. {_fargate_choice(vcpus)}")
+    if 0 < int(wanted["MainVolumeSize"]) < _SMALLEST_VOLUME:
+        raise StackError(f"--mainvolumesize is {_SMALLEST_VOLUME} GiB or more, or 0 for that of --volumesize.")
     if (wanted["VpcId"] == "") != (wanted["SubnetIds"] == ""):
         raise StackError("Give a VPC together with its subnets, or neither: then the stack makes its own.")
     return dict(given)
@@ -63,9 +70,8 @@ def _refuse_idle(given: Mapping[str, str], wanted: Mapping[str, str], *, fargate
 
 
 def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return what all workers and one main script need at once."""
-    worker = float(parameters["VCPUS"])
-    return str(math.ceil(int(parameters["MaxJobs"]) * worker + (float(parameters["MainVCPUS"]) or worker)))
+    """Return what all workers need at once; main scripts, which get as much for themselves, one of them at least."""
+    return str(math.ceil(max(int(parameters["MaxJobs"]) * float(parameters["VCPUS"]), float(parameters["MainVCPUS"]))))
 
 
 def _fargate_choice(vcpus: float) -> str:

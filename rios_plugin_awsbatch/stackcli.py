@@ -24,13 +24,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _console = Console(highlight=False, soft_wrap=True)
 
-# Option (with what else it is called), parameter of the template, type, help.
+# Option, parameter of the template, type, help.
 _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--ecrname", "ECRName", str, "Name of the repository of worker images; main's gets `main` appended."),
     ("--vcpus", "VCPUS", click.FloatRange(0.25), "vCPUs of a worker."),
     ("--mem", "MaxMemory", click.IntRange(4), "MiB of memory of a worker."),
     ("--maxjobs", "MaxJobs", click.IntRange(1), "Workers that run at once, as in setNumThreads()."),
-    ("--maxvcpus", "MaxVCPUS", click.IntRange(1), "vCPUs that run at once; enough for --maxjobs, if not given."),
+    (
+        "--maxvcpus",
+        "MaxVCPUS",
+        click.IntRange(1),
+        "vCPUs of workers at once; enough for --maxjobs, if not given.",
+    ),
     ("--mainvcpus", "MainVCPUS", click.FloatRange(0), "vCPUs of a main script as a job; a worker's, if 0."),
     ("--mainmem", "MainMemory", click.IntRange(0), "MiB of memory of a main script as a job; a worker's, if 0."),
     (
@@ -40,8 +45,14 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
         "Where jobs run.",
     ),
     ("--arch", "Architecture", click.Choice(["x86_64", "arm64"]), "Architecture of machines and images."),
-    ("--instancetypes --instancetype", "InstanceTypes", str, "EC2 instance types or families, with commas between."),
+    ("--instancetypes", "InstanceTypes", str, "EC2 instance types or families, with commas between."),
     ("--volumesize", "VolumeSize", click.IntRange(30, 16384), "GiB of disk of an EC2 instance."),
+    (
+        "--mainvolumesize",
+        "MainVolumeSize",
+        click.IntRange(0, 16384),
+        "GiB of disk of an EC2 instance for main scripts; --volumesize, if 0.",
+    ),
     ("--ephemeralstorage", "EphemeralStorage", click.IntRange(21, 200), "GiB of disk of a job on Fargate."),
     ("--vpc", "VpcId", str, "A VPC of yours, with --subnets."),
     ("--subnets", "SubnetIds", str, "Subnets of that VPC, with commas between."),
@@ -55,6 +66,10 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--rundays", "RunDays", click.IntRange(1), "Days after which the bucket drops what runs left."),
     ("--logdays", "LogDays", click.IntRange(1), "Days for which logs are kept."),
 )
+
+
+# What RIOS's scripts call them.
+_ALIASES = {"--instancetypes": ("--instancetype",)}
 
 
 def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -76,7 +91,10 @@ def _what(command: Command) -> Command:
     return _add(
         command,
         click.option("--az", "zones", multiple=True, help=zones),
-        *(click.option(*names.split(), parameter, type=kind, help=text) for names, parameter, kind, text in _OPTIONS),
+        *(
+            click.option(option, *_ALIASES.get(option, ()), parameter, type=kind, help=text)
+            for option, parameter, kind, text in _OPTIONS
+        ),
         click.option(
             "--tag",
             "tags",

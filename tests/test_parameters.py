@@ -16,14 +16,16 @@ DEFAULTS = {
     "VpcId": "",
     "SubnetIds": "",
     "VolumeSize": "50",
+    "MainVolumeSize": "0",
     "EphemeralStorage": "21",
 }
 
 
 def test_vcpus_follow_from_jobs():
-    """All workers and one main script fit at once, unless the number is given."""
-    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "33"
-    assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "68"
+    """All workers fit at once, and a main script for itself, unless the number is given."""
+    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "32"
+    assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "64"
+    assert checked_parameters({"MaxJobs": "3", "MainVCPUS": "16"}, DEFAULTS)["MaxVCPUS"] == "16"
     assert checked_parameters({"MaxVCPUS": "5"}, DEFAULTS)["MaxVCPUS"] == "5"
     chosen = {**DEFAULTS, "MaxVCPUS": "5"}
     assert "MaxVCPUS" not in checked_parameters({"MaxJobs": "64"}, chosen), "what was chosen once stays"
@@ -42,6 +44,8 @@ def test_vcpus_follow_from_jobs():
         ({"VpcId": "vpc-1", "SubnetIds": "subnet-1", "AZ1": "a"}, "--az is for a VPC that the stack makes"),
         ({"ComputeType": "fargate", "InstanceTypes": "c7g"}, "--instancetypes means nothing on Fargate"),
         ({"ComputeType": "fargate-spot", "VolumeSize": "90"}, "--volumesize means nothing on Fargate"),
+        ({"ComputeType": "fargate", "MainVolumeSize": "90"}, "--mainvolumesize means nothing on Fargate"),
+        ({"MainVolumeSize": "29"}, "--mainvolumesize is 30 GiB or more, or 0"),
         ({"EphemeralStorage": "90"}, "--ephemeralstorage means nothing on EC2"),
         ({"ComputeType": "spot", "AssignPublicIp": "DISABLED"}, "--publicip means nothing on EC2"),
     ],

@@ -89,11 +89,11 @@ def run_on_terminal(answer, *command, **environment):
 
 
 def endless_job(one):
-    """Return the id of a job of a stack's that runs until it is ended."""
+    """Return the id of a main job of a stack's that runs until it is ended."""
     batch, found = boto3.client("batch"), outputs(one)
     job = batch.submit_job(
         jobName="endless",
-        jobQueue=found["BatchProcessingJobQueueName"],
+        jobQueue=found["BatchProcessingJobQueueNameMain"],
         jobDefinition=found["BatchProcessingJobDefinitionName"],
         containerOverrides={"command": ["sleep", "1000"]},
     )["jobId"]
@@ -173,7 +173,7 @@ def test_a_second_stack_has_other_names(made):
     same = {name for name in first if first[name] == second[name]}
     assert same <= {"BatchMaxJobs", "BatchVCPUS", "BatchArchitecture"}
     assert first["BatchProcessingJobQueueName"] == "riosJobQueue"
-    assert second["BatchProcessingJobQueueName"] == f"{made.name}JobQueue"
+    assert second["BatchProcessingJobQueueName"] == f"{made.name}-JobQueue"
 
 
 def test_creating_a_stack_that_exists(made):
@@ -241,13 +241,14 @@ def test_modifying_changes_what_is_given_and_keeps_the_rest(made):
     list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
     plan = made.plan({"MaxJobs": "7"}, {})
     assert {(change.action, change.resource) for change in plan.changes} == {
-        ("Modify", "BatchComputeEnvironmentFargate")
+        ("Modify", "BatchComputeEnvironmentFargate"),
+        ("Modify", "BatchComputeEnvironmentMainFargate"),
     }
     events = list(made.apply(plan))
     assert (events[-1].resource, events[-1].status) == (made.name, "UPDATE_COMPLETE")
     parameters = made.report().parameters
     assert (parameters["MaxJobs"], parameters["MaxMemory"], parameters["ComputeType"]) == ("7", "8192", "fargate")
-    assert parameters["MaxVCPUS"] == "8", "seven workers and a main script"
+    assert parameters["MaxVCPUS"] == "7"
     assert outputs(made)["BatchMaxJobs"] == "7"
 
 
@@ -311,7 +312,10 @@ def test_a_stack_of_another_template_is_left_alone():
         managed("Foreign").plan({}, {})
 
 
-@pytest.mark.parametrize("change", [{"ComputeType": "spot"}, {"ServiceName": "renamed"}, {"ECRName": "renamed"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"ComputeType": "spot"}, {"ComputeType": "fargate-spot"}, {"ServiceName": "renamed"}, {"ECRName": "renamed"}],
+)
 def test_what_jobs_need_is_not_taken_from_them(made, change):
     """While jobs have not ended, neither their environment nor queue, bucket or image is replaced; then it can be."""
     planned = made.plan(change, {})
@@ -355,7 +359,7 @@ def test_definitions_of_former_names_are_deregistered(made):
     main = outputs(made)["BatchProcessingJobDefinitionMainName"]
     register(f"{main}-{new_run_id()}")
     list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
-    assert steps(made.apply(made.plan({"ServiceName": "former"}, {}))) == ["Deleted 3 old job definitions"]
+    assert steps(made.apply(made.plan({"ServiceName": "former"}, {}))) == ["Deleted 4 old job definitions"]
     assert not {name for name in active_definitions() if name.startswith(made.name)}
     assert steps(made.apply(made.plan({"MaxMemory": "4096"}, {}))) == []
 
@@ -407,7 +411,7 @@ def test_delete_leaves_nothing(made):
     assert f"Deleted 1002 objects of bucket {bucket}" in said
     assert f"Deleted 101 images of repository {names[1]}" in said
     assert "Deleted 1 queue of runs" in said
-    assert "Deleted 2 old job definitions" in said
+    assert "Deleted 3 old job definitions" in said
     assert said[-1] == "Nothing is left"
     assert not exists(made.name)
     assert job_status(job) == "FAILED"
@@ -529,8 +533,7 @@ def test_report_says_what_may_be_wrong(made):
     """The state of the environment, jobs that wait, and a repository without an image are in the report."""
     report = made.report()
     assert (report.status, report.cause, report.runs) == ("CREATE_COMPLETE", "", 0)
-    (said_of_environment,) = report.environments.values()
-    assert said_of_environment.startswith("ENABLED, VALID")
+    assert [said.startswith("ENABLED, VALID") for said in report.environments.values()] == [True, True]
     assert set(report.images.values()) == {None}
     assert not any(report.jobs.values())
     said = run(BIN / "rios-awsbatch", "stack", "status", "--stackname", made.name).stdout
@@ -563,7 +566,8 @@ def test_report_of_what_was_deleted_by_hand(made):
     batch.delete_compute_environment(computeEnvironment=found["ComputeEnvironmentArn"])
     report = made.report()
     assert (report.status, report.runs, dict(report.jobs)) == ("CREATE_COMPLETE", 0, {})
-    assert list(report.environments.values()) == ["gone"]
+    assert report.environments[found["ComputeEnvironmentArn"].rpartition("/")[2]] == "gone"
+    assert report.environments[found["ComputeEnvironmentMainArn"].rpartition("/")[2]].startswith("ENABLED")
 
 
 # Workers on such a stack
@@ -580,7 +584,7 @@ def test_workers_start_from_the_definition_of_this_stack(made, monkeypatch):
     assert (seen, region) == (made.name, REGION)
     assert [job["jobDefinition"] for job in jobs] == [found["BatchProcessingJobDefinitionArn"]]
     groups = boto3.client("logs").describe_log_streams(logGroupName=found["BatchLogGroup"])["logStreams"]
-    assert all(one["logStreamName"].startswith(f"{made.name}JobDefinition/default/") for one in groups)
+    assert all(one["logStreamName"].startswith(f"{made.name}-JobDefinition/default/") for one in groups)
 
 
 def list_jobs(queue):
@@ -705,7 +709,10 @@ def test_three_zones_or_none():
 def test_dry_run_changes_nothing(made):
     """modify --dry-run lists the changes and makes none of them."""
     done = run(*(BIN / "rios-awsbatch", "stack", "modify", "--stackname", made.name, "--maxjobs", "2", "--dry-run"))
-    assert done.stdout == "Modify BatchComputeEnvironmentFargate (AWS::Batch::ComputeEnvironment)\n"
+    assert sorted(done.stdout.splitlines()) == [
+        "Modify BatchComputeEnvironmentFargate (AWS::Batch::ComputeEnvironment)",
+        "Modify BatchComputeEnvironmentMainFargate (AWS::Batch::ComputeEnvironment)",
+    ]
     assert outputs(made)["BatchMaxJobs"] == "32"
 
 

@@ -17,21 +17,26 @@ from moto.utilities.utils import get_partition
 __all__ = ["changed", "deleted", "install", "is_replaced", "replacement"]
 
 BATCH_ROLE = "AWSServiceRoleForBatch"
-# What cannot be changed, beside names.
-_FIXED = {"AWS::EC2::Subnet": ("AvailabilityZone", "CidrBlock", "VpcId")}
 
 
 def is_replaced(resource: Any, before: Any, properties: Any) -> bool:
     """Say whether another resource has to take its place."""
-    fixed = _FIXED.get(resource.cf_resource_type, ())
-    return _new_name(resource, properties) is not None or any(before.get(one) != properties.get(one) for one in fixed)
+    if _new_name(resource, properties) is not None:
+        return True
+    match resource.cf_resource_type:
+        case "AWS::EC2::Subnet":
+            return any(before[one] != properties[one] for one in ("AvailabilityZone", "CidrBlock", "VpcId"))
+        case "AWS::Batch::ComputeEnvironment" if properties.get("ReplaceComputeEnvironment", True):
+            old, new = ({**each["ComputeResources"], "MaxvCpus": None} for each in (before, properties))
+            return bool(old != new)
+    return False
 
 
-def replacement(resource: Any, properties: Any, account: str, region: str) -> Any:
-    """Make what takes a resource's place."""
+def replacement(resource: Any, name: str, properties: Any, account: str, region: str) -> Any:
+    """Make what takes a resource's place; with a name, unless its properties have one."""
     described = {"Type": resource.cf_resource_type, "Properties": properties}
     maker: Any = parsing.get_model_map()[resource.cf_resource_type]
-    return maker.create_from_cloudformation_json(_new_name(resource, properties), described, account, region)
+    return maker.create_from_cloudformation_json(_new_name(resource, properties) or name, described, account, region)
 
 
 def changed(resource: Any, properties: Any, account: str, region: str) -> Any:

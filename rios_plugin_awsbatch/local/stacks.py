@@ -244,7 +244,8 @@ class _Stack(Stack):
         self._note(name, kind, "UPDATE_IN_PROGRESS", before.physical_resource_id)
         try:
             if is_replaced(before, resources.properties[name], properties):
-                resource = replacement(before, properties, self.account_id, self.region_name)
+                made_up = parsing.generate_resource_name(kind, self.name, name)
+                resource = replacement(before, made_up, properties, self.account_id, self.region_name)
                 replaced[name] = before
             else:
                 resource = changed(before, properties, self.account_id, self.region_name)
