@@ -1,11 +1,14 @@
 """What boto3's errors mean, and what to do about them."""
 
+from typing import Final
+
 import botocore.exceptions
 
 from .errors import AWSBatchException
 
-__all__ = ["error_code", "is_missing_queue", "is_passing", "sentence_for"]
+__all__ = ["AWS_ERRORS", "error_code", "is_missing_queue", "is_passing", "sentence_for"]
 
+AWS_ERRORS: Final = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)  # what clients raise
 _STALE = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequestsException"}

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from .errors import AWSBatchException
+from .errors import AWSBatchException, StackError
 
 if TYPE_CHECKING:
-    from .stacks import Event, ManagedStack, Plan, StackReport, Step
+    from .contents import Step
+    from .stackevents import Event
+    from .stacks import ManagedStack, Plan, StackReport
 
 __all__ = ["createbatch", "deletebatch", "messages_only", "stack"]
 
 ZONES = 3
+_GOES_ON = "CloudFormation goes on; `rios-awsbatch stack status` says how far it is."
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -27,7 +30,12 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--vcpus", "VCPUS", click.FloatRange(0.25), "vCPUs of a worker."),
     ("--mem", "MaxMemory", click.IntRange(4), "MiB of memory of a worker."),
     ("--maxjobs", "MaxJobs", click.IntRange(1), "Workers that run at once, as in setNumThreads()."),
-    ("--maxvcpus", "MaxVCPUS", click.IntRange(1), "vCPUs that run at once; enough for --maxjobs, if not given."),
+    (
+        "--maxvcpus",
+        "MaxVCPUS",
+        click.IntRange(1),
+        "vCPUs of workers at once; enough for --maxjobs, if not given.",
+    ),
     ("--mainvcpus", "MainVCPUS", click.FloatRange(0), "vCPUs of a main script as a job; a worker's, if 0."),
     ("--mainmem", "MainMemory", click.IntRange(0), "MiB of memory of a main script as a job; a worker's, if 0."),
     (
@@ -39,6 +47,12 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--arch", "Architecture", click.Choice(["x86_64", "arm64"]), "Architecture of machines and images."),
     ("--instancetypes", "InstanceTypes", str, "EC2 instance types or families, with commas between."),
     ("--volumesize", "VolumeSize", click.IntRange(30, 16384), "GiB of disk of an EC2 instance."),
+    (
+        "--mainvolumesize",
+        "MainVolumeSize",
+        click.IntRange(0, 16384),
+        "GiB of disk of an EC2 instance for main scripts; --volumesize, if 0.",
+    ),
     ("--ephemeralstorage", "EphemeralStorage", click.IntRange(21, 200), "GiB of disk of a job on Fargate."),
     ("--vpc", "VpcId", str, "A VPC of yours, with --subnets."),
     ("--subnets", "SubnetIds", str, "Subnets of that VPC, with commas between."),
@@ -52,6 +66,10 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--rundays", "RunDays", click.IntRange(1), "Days after which the bucket drops what runs left."),
     ("--logdays", "LogDays", click.IntRange(1), "Days for which logs are kept."),
 )
+
+
+# What RIOS's scripts call them.
+_ALIASES = {"--instancetypes": ("--instancetype",)}
 
 
 def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -73,14 +91,22 @@ def _what(command: Command) -> Command:
     return _add(
         command,
         click.option("--az", "zones", multiple=True, help=zones),
-        *(click.option(option, parameter, type=kind, help=text) for option, parameter, kind, text in _OPTIONS),
+        *(
+            click.option(option, *_ALIASES.get(option, ()), parameter, type=kind, help=text)
+            for option, parameter, kind, text in _OPTIONS
+        ),
         click.option(
-            "--tag", "tags", multiple=True, metavar="KEY[,VALUE]", help="Tag of all that is made; may be repeated."
+            "--tag",
+            "tags",
+            multiple=True,
+            metavar="KEY[,VALUE]",
+            help="Tag of the stack, which its resources take over where they can; may be repeated.",
         ),
     )
 
 
 _wait = click.option("--wait", is_flag=True, help="Look on, and show what happens, until it is done.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask before images or objects are deleted.")
 
 
 @click.group()
@@ -94,29 +120,27 @@ def stack() -> None:
 @_wait
 def create(stackname: str | None, region: str | None, *, wait: bool, **what: Any) -> None:
     """Create the stack: everything in AWS that runs need, at no cost while nothing runs."""
-    _create(_managed(stackname, region), wait=wait, **what)
+    _create(_managed(stackname, region), what, wait=wait)
 
 
 @stack.command()
 @_where
 @_what
 @_wait
+@_yes
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
-def modify(stackname: str | None, region: str | None, *, wait: bool, dry_run: bool, **what: Any) -> None:
+def modify(stackname: str | None, region: str | None, *, wait: bool, yes: bool, dry_run: bool, **what: Any) -> None:
     """Modify the stack: what is given changes, all else stays; jobs that run go on."""
-    _modify(_managed(stackname, region), wait=wait, dry_run=dry_run, **what)
+    _modify(_managed(stackname, region), what, wait=wait, yes=yes, dry_run=dry_run)
 
 
 @stack.command()
 @_where
 @_wait
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_yes
 def delete(stackname: str | None, region: str | None, *, wait: bool, yes: bool) -> None:
     """Delete the stack with all that is in it: jobs, images, objects, logs."""
-    managed = _managed(stackname, region)
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Delete {managed}, its images and its logs?", abort=True)
-    _delete(managed, wait=wait)
+    _delete(_managed(stackname, region), wait=wait, yes=yes)
 
 
 @stack.command()
@@ -131,22 +155,24 @@ def status(stackname: str | None, region: str | None) -> None:
 @_where
 @_what
 @_wait
+@_yes
 @click.option("--modify", is_flag=True, help="Modify the stack, which exists.")
-def createbatch(stackname: str | None, region: str | None, *, wait: bool, modify: bool, **what: Any) -> None:
+def createbatch(stackname: str | None, region: str | None, *, wait: bool, yes: bool, modify: bool, **what: Any) -> None:
     """Create the CloudFormation stack for RIOS on AWS Batch, or modify it."""
     managed = _managed(stackname, region)
     if modify:
-        _modify(managed, wait=wait, dry_run=False, **what)
+        _modify(managed, what, wait=wait, yes=yes, dry_run=False)
     else:
-        _create(managed, wait=wait, **what)
+        _create(managed, what, wait=wait)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @_where
 @_wait
-def deletebatch(stackname: str | None, region: str | None, *, wait: bool) -> None:
+@_yes
+def deletebatch(stackname: str | None, region: str | None, *, wait: bool, yes: bool) -> None:
     """Delete the CloudFormation stack for RIOS on AWS Batch, with all that is in it."""
-    _delete(_managed(stackname, region), wait=wait)
+    _delete(_managed(stackname, region), wait=wait, yes=yes)
 
 
 @contextlib.contextmanager
@@ -178,7 +204,10 @@ def _managed(name: str | None, region: str | None) -> "ManagedStack":
     return ManagedStack(settings.stack, settings.region)
 
 
-def _parameters(zones: tuple[str, ...], options: dict[str, Any]) -> dict[str, str]:
+def _parameters(
+    *, zones: tuple[str, ...], tags: tuple[str, ...], **options: Any
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the parameters and the tags that options ask for."""
     if len(zones) not in (0, ZONES):
         raise click.UsageError(f"Give --az {ZONES} times, or not at all.")
     given = {
@@ -186,44 +215,66 @@ def _parameters(zones: tuple[str, ...], options: dict[str, Any]) -> dict[str, st
         for name, value in options.items()
         if value is not None
     }
-    return {**{f"AZ{number}": zone for number, zone in enumerate(zones, 1)}, **given}
+    pairs = (text.partition(",") for text in tags)
+    tagged = {key: value if comma else "1" for key, comma, value in pairs}
+    return {**{f"AZ{number}": zone for number, zone in enumerate(zones, 1)}, **given}, tagged
 
 
-def _tags(texts: tuple[str, ...]) -> dict[str, str]:
-    pairs = (text.partition(",") for text in texts)
-    return {key: value if comma else "1" for key, comma, value in pairs}
-
-
-def _create(managed: "ManagedStack", zones: tuple[str, ...], tags: tuple[str, ...], *, wait: bool, **more: Any) -> None:
-    events = managed.create(_parameters(zones, more), _tags(tags or ("RIOS",)))
+def _create(managed: "ManagedStack", what: dict[str, Any], *, wait: bool) -> None:
+    parameters, tags = _parameters(**what)
+    events = managed.create(parameters, tags or {"RIOS": "1"})
     if not wait:
         _console.print(f"Creating {managed}; `rios-awsbatch stack status` says how far it is.")
         return
-    _show(events)
+    with _interruptible(_GOES_ON):
+        _show(events)
     _console.print(f"Created {managed}. Next: its image, `rios-awsbatch image build` and `push`.")
 
 
-def _modify(
-    managed: "ManagedStack", zones: tuple[str, ...], tags: tuple[str, ...], *, wait: bool, dry_run: bool, **more: Any
-) -> None:
-    plan = managed.plan(_parameters(zones, more), _tags(tags))
+def _modify(managed: "ManagedStack", what: dict[str, Any], *, wait: bool, yes: bool, dry_run: bool) -> None:
+    plan = managed.plan(*_parameters(**what))
     if plan.change_set is None:
         _console.print(f"Nothing to change: {managed} is as asked for.")
         return
     _show_plan(plan)
-    if dry_run:
-        managed.discard(plan)
-        return
+    with contextlib.ExitStack() as undo:
+        undo.callback(managed.discard, plan)
+        if dry_run:
+            return
+        if plan.losses and not yes:
+            _ask_to_lose(plan.losses, managed)
+        undo.pop_all()
     events = managed.apply(plan)
     if not wait:
         _console.print(f"Changing {managed}; `rios-awsbatch stack status` says how far it is.")
         return
-    _show(events)
+    with _interruptible(_GOES_ON):
+        _show(events)
     _console.print(f"Changed {managed}.")
 
 
-def _delete(managed: "ManagedStack", *, wait: bool) -> None:
-    _show(managed.delete(wait=wait))
+def _ask_to_lose(losses: list[str], managed: "ManagedStack") -> None:
+    """Ask whether to go on; where nobody can be asked, do not."""
+    if not sys.stdin.isatty():
+        raise StackError(f"This change of {managed} deletes {', '.join(losses)}; give --yes if that is what you want.")
+    click.confirm(f"Delete {', '.join(losses)}?", abort=True)
+
+
+@contextlib.contextmanager
+def _interruptible(sentence: str) -> Iterator[None]:
+    """Say on Ctrl-C what becomes of what is no longer looked at."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(sentence, err=True)
+        raise
+
+
+def _delete(managed: "ManagedStack", *, wait: bool, yes: bool) -> None:
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Delete {managed}, its images, its objects and its logs?", abort=True)
+    with _interruptible("`rios-awsbatch stack status` says how far it is; delete it again if it does not go."):
+        _show(managed.delete(wait=wait))
     if wait:
         _console.print(
             f"Deleted {managed}. AWS keeps the roles of its own services and, for 180 days, job definitions that are "
@@ -235,7 +286,7 @@ def _delete(managed: "ManagedStack", *, wait: bool) -> None:
 
 def _show(records: "Iterable[Event | Step]") -> None:
     """Print what is done, and say meanwhile what is going on."""
-    from .stacks import Step  # noqa: PLC0415 - as cli's docstring says
+    from .contents import Step  # noqa: PLC0415 - as cli's docstring says
 
     under_way: dict[str, str] = {}
     done = 0
@@ -261,13 +312,16 @@ def _show_plan(plan: "Plan") -> None:
         _console.print(f"{change.action} {change.resource} ({change.kind}){how}", markup=False)
     if not plan.changes:
         _console.print("Only tags change.")
+    for loss in plan.losses:
+        _console.print(f"This deletes {loss}.", markup=False)
 
 
 def _show_report(managed: "ManagedStack", report: "StackReport") -> None:
     jobs = ", ".join(f"{count} {status}" for status, count in report.jobs.items() if count)
     rows = {"status": report.status, "cause": report.cause}
-    if report.environment:
-        rows |= {"compute environment": report.environment, "jobs": jobs or "none", "runs": str(report.runs)}
+    rows |= {f"compute environment {name}": said for name, said in report.environments.items()}
+    if report.environments:
+        rows |= {"jobs": jobs or "none", "runs": str(report.runs)}
     for repository, pushed in report.images.items():
         rows[f"images of {repository}"] = f"latest of {pushed:%c}" if pushed else "none: push one"
     rows |= {f"parameter {name}": value for name, value in sorted(report.parameters.items())}

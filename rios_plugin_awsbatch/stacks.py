@@ -4,16 +4,16 @@
 
     create ---------> create_stack ---.
     plan, apply ----> change set -----+--> follow: one Event for each step of a resource, StackError with
-    delete: jobs, queues, objects,    |    the first cause if it fails
-            images, revisions, then --'
+    delete: Contents, then delete ----'    the first cause if it fails
 
 What a function has done or seen, it says in records; showing them is for the command line.
 """
 
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
-import math
+import itertools
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,88 +22,87 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import botocore.exceptions
 
-from .awserrors import error_code, sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
+from .contents import BUCKET, COMPUTE_ENVIRONMENT, JOB_QUEUE, REPOSITORY, Contents, Resource, Step, number_of
 from .errors import StackError
+from .parameters import checked_parameters
 from .shipped import folder
+from .stackevents import Event, events_after, first_cause, follow, latest_operation, newest_event, undeleted
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef, TagTypeDef
 
-__all__ = ["Change", "Event", "ManagedStack", "Plan", "StackReport", "Step", "checked_parameters"]
+__all__ = ["Change", "ManagedStack", "Plan", "StackReport"]
 
 # A stack's name begins those of its runs' queues, of which roles know the pattern only.
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 DESCRIPTION: Final = "RIOS on AWS Batch, by rios-plugin-awsbatch"
-UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-_ENDED_WELL: Final = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}
-_NEVER_WAS: Final = {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"}  # left of a creation that failed, or never began
-_BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
-_NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
+RIOS_DESCRIPTION: Final = "RIOS with AWS Batch using CloudFormation"  # of the template that RIOS itself has
 _POLL_SECONDS: Final = 5.0
-_JOBS_END_WITHIN: Final = 300.0
+_NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 _DELETE_ATTEMPTS: Final = 2  # a main script that still runs may write again what was deleted
-_OBJECTS_AT_ONCE: Final = 1000
-_IMAGES_AT_ONCE: Final = 100
+_VPC, _SUBNET = "AWS::EC2::VPC", "AWS::EC2::Subnet"
+# Without these, jobs that run or wait are lost.
+_OF_JOBS: Final = {COMPUTE_ENVIRONMENT, JOB_QUEUE, BUCKET, REPOSITORY, _VPC, _SUBNET}
+_CONTENTS: Final = {BUCKET: "bucket {} with all its objects", REPOSITORY: "repository {} with all its images"}
 
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html: MiB by vCPUs
-_FARGATE: Final = {
-    0.25: (512, 1024, 2048),
-    0.5: range(1024, 4096 + 1, 1024),
-    1: range(2048, 8192 + 1, 1024),
-    2: range(4096, 16384 + 1, 1024),
-    4: range(8192, 30720 + 1, 1024),
-    8: range(16384, 61440 + 1, 4096),
-    16: range(32768, 122880 + 1, 8192),
+_EMPTY_STATUS: Final = {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"}  # of a creation that failed, or never began
+_WELL: Final = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}
+_ONLY_DELETION: Final = "only `rios-awsbatch stack delete` helps"
+_STUCK: Final = {
+    "CREATE_FAILED": _ONLY_DELETION,
+    "ROLLBACK_FAILED": _ONLY_DELETION,
+    "DELETE_FAILED": _ONLY_DELETION,
+    "UPDATE_ROLLBACK_FAILED": "have CloudFormation continue the rollback, in its console, or delete the stack",
+}
+_ADVICE: Final = {
+    **_STUCK,
+    "ROLLBACK_COMPLETE": "that leaves nothing that costs money; remove the cause, and create it again",
+    "UPDATE_ROLLBACK_COMPLETE": "as it was before; remove the cause, and change it again",
+    "DELETE_FAILED": "remove the cause, and delete it again",
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Event:
-    """One step of a resource.
+class Change:
+    """What a change set does to one resource.
 
     Attributes:
-        time: When.
-        resource: Its name in the template; the stack's own name for the stack itself.
+        action: Add, Modify or Remove.
+        resource: Its name in the template.
         kind: Its type.
-        status: What CloudFormation calls the step.
-        reason: Why, mostly of failures.
+        name: What AWS calls it; empty if it is yet to be made.
+        replaced: Whether another one takes its place, or may do so.
     """
-
-    time: dt.datetime
-    resource: str
-    kind: str
-    status: str
-    reason: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether this is a failure, and not merely the end of what another one has cancelled."""
-        return self.status.endswith("_FAILED") and "cancelled" not in self.reason.lower()
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """What a change set does to one resource: Add, Modify or Remove; and whether by making another one."""
 
     action: str
     resource: str
     kind: str
+    name: str
     replaced: bool
+
+    @property
+    def deletes(self) -> bool:
+        """Whether what is there goes."""
+        return self.action == "Remove" or self.replaced
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A change set that has been made and not been executed; without one, there is nothing to change."""
+    """A change set that has been made and not been executed.
+
+    Attributes:
+        changes: What it does.
+        change_set: Its ARN; None if there is nothing to change.
+    """
 
     changes: tuple[Change, ...]
     change_set: str | None
 
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """Something that was done on the way to an end, in words."""
-
-    text: str
+    @property
+    def losses(self) -> list[str]:
+        """What would be lost that cannot be made again, in words."""
+        return [_CONTENTS[one.kind].format(one.name) for one in self.changes if one.deletes and one.kind in _CONTENTS]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +114,7 @@ class StackReport:
         cause: Why, if it is not well.
         parameters: All of them.
         outputs: All of them.
-        environment: What Batch says about the compute environment.
+        environments: What Batch says about each compute environment.
         jobs: How many jobs are in each state before their end.
         images: For each repository, when its latest image was pushed; None if there is none.
         runs: How many runs have objects in the bucket.
@@ -125,51 +124,10 @@ class StackReport:
     cause: str
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
-    environment: str
+    environments: Mapping[str, str]
     jobs: Mapping[str, int]
     images: Mapping[str, dt.datetime | None]
     runs: int
-
-
-def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters to set, with those that follow from others.
-
-    Args:
-        given: Those that are asked for.
-        before: What all of them are now: the stack's, or the template's defaults for a new one.
-
-    Raises:
-        StackError: They do not go together.
-    """
-    wanted = {**before, **given}
-    if "MaxVCPUS" not in given and before["MaxVCPUS"] in ("0", _needed_vcpus(before)):
-        given = {**given, "MaxVCPUS": _needed_vcpus(wanted)}
-    fargate = wanted["ComputeType"].startswith("fargate")
-    # The template gives Fargate the next size up from RIOS's default.
-    memory = 4096 if fargate and wanted["MaxMemory"] == "4000" else int(wanted["MaxMemory"])
-    worker = (float(wanted["VCPUS"]), memory)
-    main = (float(wanted["MainVCPUS"]) or worker[0], int(wanted["MainMemory"]) or worker[1])
-    for whose, (vcpus, memory) in (("worker", worker), ("main script", main)):
-        if not fargate and vcpus % 1:
-            raise StackError(f"A {whose} on EC2 has whole vCPUs, not {vcpus:g}; Fargate has 0.25 and 0.5 as well.")
-        if fargate and memory not in _FARGATE.get(vcpus, ()):
-            raise StackError(f"Fargate has no {whose} with {vcpus:g} vCPUs and {memory} MiB. {_fargate_choice(vcpus)}")
-    if (wanted["VpcId"] == "") != (wanted["SubnetIds"] == ""):
-        raise StackError("Give a VPC together with its subnets, or neither: then the stack makes its own.")
-    return dict(given)
-
-
-def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return what all workers and one main script need at once."""
-    worker = float(parameters["VCPUS"])
-    return str(math.ceil(int(parameters["MaxJobs"]) * worker + (float(parameters["MainVCPUS"]) or worker)))
-
-
-def _fargate_choice(vcpus: float) -> str:
-    memories = _FARGATE.get(vcpus)
-    if memories is None:
-        return f"It has {', '.join(f'{number:g}' for number in _FARGATE)} vCPUs."
-    return f"With these vCPUs it has {memories[0]} to {memories[-1]} MiB in steps of {memories[1] - memories[0]}."
 
 
 class ManagedStack:
@@ -193,10 +151,7 @@ class ManagedStack:
         self._poll_seconds = poll_seconds
         with self._explained("use"):
             self._cloudformation = boto3.client("cloudformation", region_name=region)
-            self._batch = boto3.client("batch", region_name=region)
-            self._s3 = boto3.client("s3", region_name=region)
-            self._sqs = boto3.client("sqs", region_name=region)
-            self._ecr = boto3.client("ecr", region_name=region)
+            self._contents = Contents(name, region, poll_seconds)
 
     def __str__(self) -> str:
         return f"stack {self.name} in {self.region}"
@@ -215,11 +170,8 @@ class ManagedStack:
         """
         with self._explained("create"):
             found = self._found()
-            if found is not None and found["StackStatus"] not in _NEVER_WAS:
-                raise StackError(
-                    f"There already is a {self} ({found['StackStatus']}): change it with `rios-awsbatch stack modify`, "
-                    "or delete it with `rios-awsbatch stack delete`."
-                )
+            if found is not None:
+                self._refuse_existing(found)
             body = _template()
             given = checked_parameters(parameters, self._defaults(body))
             if found is not None:
@@ -232,13 +184,46 @@ class ManagedStack:
                 Capabilities=["CAPABILITY_IAM"],
                 OnFailure="ROLLBACK",
             )
-        return self._follow(answer["StackId"], None, "created")
+        return self._follow(answer["StackId"], None, "created", "CREATE_COMPLETE")
+
+    def _refuse_existing(self, found: "StackTypeDef") -> None:
+        """Raise unless a stack of that name is ours, and the mere shell of a creation that failed."""
+        status = found["StackStatus"]
+        if status == "REVIEW_IN_PROGRESS":  # nothing is in it
+            return
+        self._refuse_foreign(found)
+        self._refuse_unready(found)
+        if status not in _EMPTY_STATUS:
+            raise StackError(
+                f"There already is a {self} ({status}): change it with `rios-awsbatch stack modify`, "
+                "or delete it with `rios-awsbatch stack delete`."
+            )
+
+    def _refuse_foreign(self, found: "StackTypeDef", *, rios: bool = False) -> None:
+        """Raise if a stack is made from none of our templates; RIOS's own is good enough to delete."""
+        description = found.get("Description")
+        if description == DESCRIPTION or (rios and description == RIOS_DESCRIPTION):
+            return
+        how = "by `rios-awsbatch stack delete`" if description == RIOS_DESCRIPTION else "in CloudFormation's console"
+        raise StackError(
+            f"The {self} was not made from this package's template: give another --stackname, or delete it {how}."
+        )
+
+    def _refuse_unready(self, found: "StackTypeDef") -> None:
+        self._refuse_in_progress(found)
+        status = found["StackStatus"]
+        if status in _STUCK:
+            raise StackError(f"The {self} is {status}: {_STUCK[status]}.")
+
+    def _refuse_in_progress(self, found: "StackTypeDef") -> None:
+        if found["StackStatus"].endswith("_IN_PROGRESS"):
+            raise StackError(f"The {self} is being worked on ({found['StackStatus']}); wait until that has ended.")
 
     def _remove_remains(self, stack_id: str) -> None:
         """Delete the shell of a stack whose creation failed; its resources have gone with the failure."""
-        newest = self._newest_event(stack_id)
+        newest = newest_event(self._cloudformation, stack_id)
         self._cloudformation.delete_stack(StackName=stack_id)
-        for _ in self._follow(stack_id, newest, "deleted"):
+        for _ in self._follow(stack_id, newest, "deleted", "DELETE_COMPLETE"):
             pass
 
     def _defaults(self, body: str) -> dict[str, str]:
@@ -251,7 +236,8 @@ class ManagedStack:
         """Find out what a change would do to which resources; all parameters that are not given stay.
 
         Raises:
-            StackError: There is no such stack, or it cannot be changed now or in this way.
+            StackError: There is no such stack, or it cannot be changed now or in this way: not while there are jobs, if
+                the change would take away what they need.
         """
         with self._explained("change"):
             found = self._existing()
@@ -274,20 +260,34 @@ class ManagedStack:
                 Capabilities=["CAPABILITY_IAM"],
                 **retagged,
             )["Id"]
-            return self._planned(change_set)
+            fargate = {**defaults, **now, **given}["ComputeType"].startswith("fargate")
+            plan = self._planned(change_set, fargate=fargate)
+            self._refuse_harmful(plan, found["StackId"])
+            return plan
 
     def _refuse_unchangeable(self, found: "StackTypeDef") -> None:
         status = found["StackStatus"]
-        if status in _NEVER_WAS:
+        if status in _EMPTY_STATUS:
             raise StackError(f"The creation of {self} had failed ({status}); create it again.")
-        if status.endswith("_IN_PROGRESS"):
-            raise StackError(f"The {self} is being worked on ({status}); wait until that has ended.")
-        if found.get("Description") != DESCRIPTION:
-            raise StackError(
-                f"The {self} was not made from this package's template; delete it, or give another --stackname."
-            )
+        self._refuse_foreign(found)
+        self._refuse_unready(found)
 
-    def _planned(self, change_set: str) -> Plan:
+    def _refuse_harmful(self, plan: Plan, stack_id: str) -> None:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.discard, plan)
+            kinds = {change.kind for change in plan.changes if change.replaced}
+            if _SUBNET in kinds and _VPC not in kinds:  # the new ones would want the addresses of the old ones
+                raise StackError(f"The zones of {self} cannot be changed: delete it, and create it with --az.")
+            taken = [change.resource for change in plan.changes if change.deletes and change.kind in _OF_JOBS]
+            jobs = len(self._contents.unfinished(self._resources(stack_id))) if taken else 0
+            if jobs:
+                raise StackError(
+                    f"This change deletes or replaces {', '.join(taken)}, and {number_of(jobs, 'job', 'jobs')} of "
+                    f"{self} would be lost: wait until all have ended, or end them with `rios-awsbatch cancel`."
+                )
+            undo.pop_all()
+
+    def _planned(self, change_set: str, *, fargate: bool) -> Plan:
         changes: list[Change] = []
         while (answer := self._cloudformation.describe_change_set(ChangeSetName=change_set))["Status"] not in (
             "CREATE_COMPLETE",
@@ -302,19 +302,50 @@ class ManagedStack:
             raise StackError(f"Cannot change {self}: {reason}")
         pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
         for change in (change["ResourceChange"] for page in pages for change in page.get("Changes", [])):
-            replaced = change.get("Replacement") in ("True", "Conditional")
-            changes.append(Change(change["Action"], change["LogicalResourceId"], change["ResourceType"], replaced))
+            kind, replacement = change["ResourceType"], change.get("Replacement")
+            # Conditional means: perhaps. The template has environments on EC2 updated in place whatever changes.
+            perhaps = replacement == "Conditional" and (fargate or kind != COMPUTE_ENVIRONMENT)
+            changes.append(
+                Change(
+                    change["Action"],
+                    change["LogicalResourceId"],
+                    kind,
+                    change.get("PhysicalResourceId", ""),
+                    replacement == "True" or perhaps,
+                )
+            )
         return Plan(tuple(changes), change_set)
 
-    def apply(self, plan: Plan) -> Iterator[Event]:
-        """Begin to change the stack as planned; returns and raises as `create` does."""
+    def apply(self, plan: Plan) -> Iterator[Step | Event]:
+        """Begin to change the stack as planned; a bucket that goes is emptied, as CloudFormation cannot do that.
+
+        Returns:
+            As `create` does, and what could not be deleted.
+
+        Raises:
+            StackError: As `create` does, or as `plan` does.
+        """
         if plan.change_set is None:
             return iter(())
         with self._explained("change"):
             stack_id = self._existing()["StackId"]
-            newest = self._newest_event(stack_id)
+            self._refuse_harmful(plan, stack_id)  # who was asked may have taken a while
+            going = [change.name for change in plan.changes if change.deletes and change.kind == BUCKET]
+            steps = [step for bucket in going for step in self._contents.delete_objects(bucket)]
+            before = self._resources(stack_id)
+            newest = newest_event(self._cloudformation, stack_id)
             self._cloudformation.execute_change_set(ChangeSetName=plan.change_set)
-        return self._follow(stack_id, newest, "changed")
+        return itertools.chain(steps, self._changing(stack_id, newest, before))
+
+    def _changing(self, stack_id: str, newest: str | None, before: Sequence[Resource]) -> Iterator[Step | Event]:
+        seen: list[Event] = []
+        for event in self._follow(stack_id, newest, "changed", "UPDATE_COMPLETE"):
+            seen.append(event)
+            yield event
+        with self._explained("tidy up"):
+            yield from self._contents.delete_renamed(before, self._resources(stack_id))
+        for event in undeleted(seen):
+            yield Step(f"Left, and yours to delete: {event.kind} {event.name}. {event.reason}")
 
     def discard(self, plan: Plan) -> None:
         """Forget a plan."""
@@ -328,132 +359,59 @@ class ManagedStack:
         """Delete the stack and all that is in it; takes place as the records of it are looked at.
 
         Args:
-            wait: Look on until it is gone; otherwise end when CloudFormation has taken the order.
+            wait: Look on until it is gone, and say what is left; otherwise end when CloudFormation has taken the order.
 
         Raises:
-            StackError: There is no such stack, or something could not be deleted: what, and why.
+            StackError: There is no such stack, or it may not be deleted, and nothing is; or something could not be
+                deleted: what, and why.
         """
         with self._explained("delete"):
             found = self._existing()
+            self._refuse_undeletable(found)
+            stack_id = found["StackId"]
+            before = self._resources(stack_id)
             for attempt in range(_DELETE_ATTEMPTS):
-                yield from self._empty()
-                newest = self._newest_event(found["StackId"])
-                self._cloudformation.delete_stack(StackName=found["StackId"])
+                yield from self._contents.delete(self._resources(stack_id))
+                newest = newest_event(self._cloudformation, stack_id)
+                self._cloudformation.delete_stack(StackName=stack_id)
                 if not wait:
                     return
                 try:
-                    yield from self._follow(found["StackId"], newest, "deleted")
+                    yield from self._follow(stack_id, newest, "deleted", "DELETE_COMPLETE")
                 except StackError as error:
                     if attempt == _DELETE_ATTEMPTS - 1:
-                        left = ", ".join(f"{kind} {name}" for kind, name in self._left(found["StackId"]))
-                        raise StackError(f"{error} Left: {left}.") from None
+                        raise StackError(f"{error} Left: {self._left(stack_id)}.") from None
                     yield Step(f"Trying again: {error}")
                 else:
                     break
-            for kind, name in self._left(found["StackId"]):
-                yield Step(f"Left, because the template says so: {kind} {name}")
+            yield from self._contents.delete_beside(before)
+            left = self._left(stack_id)
+            yield Step(f"Left, because the template says so: {left}" if left else "Nothing is left")
 
-    def _left(self, stack_id: str) -> list[tuple[str, str]]:
-        resources = self._resources(stack_id)
-        return [(kind, name) for kind, name, status in resources if status != "DELETE_COMPLETE"]
-
-    def _resources(self, stack_id: str) -> list[tuple[str, str, str]]:
-        """Return type, name and status of each resource; those that were never made have no name."""
-        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
-        listed = [one for page in pages for one in page["StackResourceSummaries"] if one.get("PhysicalResourceId")]
-        return [(one["ResourceType"], one["PhysicalResourceId"], one["ResourceStatus"]) for one in listed]
-
-    def _empty(self) -> Iterator[Step]:
-        """Delete what CloudFormation would not, or would stumble over."""
-        there = [(kind, name) for kind, name, status in self._resources(self.name) if status != "DELETE_COMPLETE"]
-        for queue in [name for kind, name in there if kind == "AWS::Batch::JobQueue"]:
-            yield from self._end_jobs(queue)
-        yield from _counted(self._delete_run_queues(), "queue of runs", "queues of runs")
-        for bucket in [name for kind, name in there if kind == "AWS::S3::Bucket"]:
-            yield from _counted(self._delete_objects(bucket), "object", "objects", f" of bucket {bucket}")
-        for repository in [name for kind, name in there if kind == "AWS::ECR::Repository"]:
-            yield from _counted(self._delete_images(repository), "image", "images", f" of repository {repository}")
-        for definition in [name for kind, name in there if kind == "AWS::Batch::JobDefinition"]:
-            name = _definition_name(definition)
-            yield from _counted(
-                self._deregister_others(definition), "old revision", "old revisions", f" of job definition {name}"
+    def _refuse_undeletable(self, found: "StackTypeDef") -> None:
+        status = found["StackStatus"]
+        if status == "REVIEW_IN_PROGRESS":  # nothing is in it
+            return
+        self._refuse_foreign(found, rios=True)
+        if found.get("EnableTerminationProtection"):
+            raise StackError(
+                f"The {self} is protected from deletion: end its termination protection, in CloudFormation's console."
             )
+        if status not in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+            self._refuse_in_progress(found)
 
-    def _end_jobs(self, queue: str) -> Iterator[Step]:
-        with _missing_is_fine("does not exist"):
-            self._batch.update_job_queue(jobQueue=queue, state="DISABLED")  # no new ones
-            jobs = self._unfinished(queue)
-            for job in jobs:
-                self._batch.terminate_job(jobId=job, reason=f"The {self} is being deleted")
-            if jobs:
-                yield Step(f"Ending {_number(len(jobs), 'job', 'jobs')}")
-            deadline = time.monotonic() + _JOBS_END_WITHIN
-            while jobs and time.monotonic() < deadline:
-                time.sleep(min(self._poll_seconds, 1.0))
-                jobs = self._unfinished(queue)
+    def _left(self, stack_id: str) -> str:
+        return ", ".join(f"{one.kind} {one.name}" for one in self._resources(stack_id) if one.there)
 
-    def _unfinished(self, queue: str) -> list[str]:
-        lister = self._batch.get_paginator("list_jobs")
-        pages = (page for status in UNFINISHED for page in lister.paginate(jobQueue=queue, jobStatus=status))
-        return [job["jobId"] for page in pages for job in page["jobSummaryList"]]
-
-    def _delete_run_queues(self) -> int:
-        pages = self._sqs.get_paginator("list_queues").paginate(
-            QueueNamePrefix=f"{self.name}-run-", PaginationConfig={"PageSize": 1000}
-        )
-        urls = [url for page in pages for url in page.get("QueueUrls", [])]
-        for url in urls:
-            with _missing_is_fine("NonExistentQueue", "QueueDoesNotExist"):
-                self._sqs.delete_queue(QueueUrl=url)
-        return len(urls)
-
-    def _delete_objects(self, bucket: str) -> int:
-        deleted = 0
-        with _missing_is_fine("NoSuchBucket"):
-            while True:
-                page = self._s3.list_object_versions(Bucket=bucket, MaxKeys=_OBJECTS_AT_ONCE)
-                listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                keys: Any = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in listed]
-                if not keys:
-                    break
-                errors = self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-                for error in errors.get("Errors", []):
-                    raise StackError(f"Cannot delete {error['Key']} of bucket {bucket}: {error['Message']}")
-                deleted += len(keys)
-        return deleted
-
-    def _delete_images(self, repository: str) -> int:
-        """Delete images, those first that others refer to only after these have gone."""
-        deleted = 0
-        with _missing_is_fine("RepositoryNotFoundException"):
-            while True:
-                pages = self._ecr.get_paginator("list_images").paginate(repositoryName=repository)
-                digests = sorted({one["imageDigest"] for page in pages for one in page["imageIds"]})
-                done, failures = 0, []
-                for start in range(0, len(digests), _IMAGES_AT_ONCE):
-                    answer = self._ecr.batch_delete_image(
-                        repositoryName=repository,
-                        imageIds=[{"imageDigest": one} for one in digests[start : start + _IMAGES_AT_ONCE]],
-                    )
-                    done += len({one["imageDigest"] for one in answer["imageIds"]})
-                    failures += answer["failures"]
-                deleted += done
-                if failures and not done:
-                    raise StackError(f"Cannot delete images of {repository}: {failures[0]['failureReason']}")
-                if not failures:
-                    break
-        return deleted
-
-    def _deregister_others(self, definition: str) -> int:
-        """Deregister the revisions that updates have kept, other than the one that CloudFormation has."""
-        pages = self._batch.get_paginator("describe_job_definitions").paginate(
-            jobDefinitionName=_definition_name(definition), status="ACTIVE"
-        )
-        found = [one["jobDefinitionArn"] for page in pages for one in page["jobDefinitions"]]
-        old = [arn for arn in found if arn != definition]
-        for arn in old:
-            self._batch.deregister_job_definition(jobDefinition=arn)
-        return len(old)
+    def _resources(self, stack_id: str) -> list[Resource]:
+        """Return the resources that were ever made."""
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+        return [
+            Resource(one["ResourceType"], one["PhysicalResourceId"], one["ResourceStatus"])
+            for page in pages
+            for one in page["StackResourceSummaries"]
+            if one.get("PhysicalResourceId")
+        ]
 
     # Looking
 
@@ -466,97 +424,44 @@ class ManagedStack:
         with self._explained("look at"):
             found = self._existing()
             status = found["StackStatus"]
-            outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
             resources = self._resources(found["StackId"])
-            repositories = [name for kind, name, _ in resources if kind == "AWS::ECR::Repository"]
-            events = self._events(found["StackId"], None) if status not in _ENDED_WELL else []
+            events = events_after(self._cloudformation, found["StackId"], None) if status not in _WELL else []
             return StackReport(
                 status=status,
-                cause=_first_cause(_latest_operation(events)) or found.get("StackStatusReason", ""),
+                cause=first_cause(latest_operation(events)) or found.get("StackStatusReason", ""),
                 parameters={one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])},
-                outputs=outputs,
-                environment=self._environment(outputs.get("ComputeEnvironmentArn")),
-                jobs=self._job_counts(outputs.get("BatchProcessingJobQueueName")),
-                images={name: self._pushed(name) for name in repositories},
-                runs=self._run_count(outputs.get("BatchBucket")),
+                outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+                environments=self._contents.environments(resources),
+                jobs=collections.Counter(self._contents.unfinished(resources).values()),
+                images=self._contents.images(resources),
+                runs=self._contents.run_count(resources),
             )
 
-    def _environment(self, arn: str | None) -> str:
-        if arn is None:
-            return ""
-        for found in self._batch.describe_compute_environments(computeEnvironments=[arn])["computeEnvironments"]:
-            return f"{found.get('state')}, {found.get('status')}: {found.get('statusReason', 'no reason given')}"
-        return "gone"
+    # What all of these stand on
 
-    def _job_counts(self, queue: str | None) -> dict[str, int]:
-        if queue is None:
-            return {}
-        lister = self._batch.get_paginator("list_jobs")
-        pages = {status: lister.paginate(jobQueue=queue, jobStatus=status) for status in UNFINISHED}
-        return {status: sum(len(page["jobSummaryList"]) for page in found) for status, found in pages.items()}
-
-    def _pushed(self, repository: str) -> dt.datetime | None:
-        with _missing_is_fine("RepositoryNotFoundException"):
-            pages = self._ecr.get_paginator("describe_images").paginate(repositoryName=repository)
-            times = [one["imagePushedAt"] for page in pages for one in page["imageDetails"] if one.get("imagePushedAt")]
-            return max(times, default=None)
-        return None
-
-    def _run_count(self, bucket: str | None) -> int:
-        if bucket is None:
-            return 0
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="runs/", Delimiter="/")
-        return sum(len(page.get("CommonPrefixes", [])) for page in pages)
-
-    # Events
-
-    def _follow(self, stack_id: str, after: str | None, done: str) -> Iterator[Event]:
+    def _follow(self, stack_id: str, after: str | None, done: str, good: str) -> Iterator[Event]:
         """Yield the events that come after one, until the stack is at rest.
 
         Raises:
-            StackError: It failed: on what, and why.
+            StackError: It has not come to the good end: on what it failed, and why.
         """
-        seen: list[Event] = []
         with self._explained("look at"):
-            while True:
-                # Asked before the events: those of the end are then among them.
-                status = self._cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-                events = self._events(stack_id, after)
-                yield from events[len(seen) :]
-                seen = events
-                if not status.endswith("_IN_PROGRESS"):
-                    break
-                time.sleep(self._poll_seconds)
-        if status not in _ENDED_WELL:
-            cause = _first_cause(seen) or "CloudFormation gives no reason."
-            raise StackError(f"The {self} was not {done}: {cause} It is {status} now{_advice(status)}.")
-
-    def _events(self, stack_id: str, after: str | None) -> list[Event]:
-        """Return the events after one, oldest first."""
-        found: list[Event] = []
-        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
-        for event in (event for page in pages for event in page["StackEvents"]):
-            if event["EventId"] == after:
-                break
-            found.append(
-                Event(
-                    event["Timestamp"],
-                    event["LogicalResourceId"],
-                    event["ResourceType"],
-                    event["ResourceStatus"],
-                    event.get("ResourceStatusReason", ""),
-                )
-            )
-        return found[::-1]
-
-    def _newest_event(self, stack_id: str) -> str | None:
-        events = self._cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
-        return events[0]["EventId"] if events else None
+            status = yield from follow(self._cloudformation, stack_id, after, self._poll_seconds)
+            if status == good:
+                return
+            cause = first_cause(events_after(self._cloudformation, stack_id, after))
+        advice = f": {_ADVICE[status]}" if status in _ADVICE else ""
+        raise StackError(
+            f"The {self} was not {done}: {cause or 'CloudFormation gives no reason.'} It is {status} now{advice}."
+        )
 
     def _found(self) -> "StackTypeDef | None":
-        with _missing_is_fine("does not exist"):
+        try:
             return self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
-        return None
+        except botocore.exceptions.ClientError as error:
+            if "does not exist" in str(error):  # the code is that of any mistake
+                return None
+            raise
 
     def _existing(self) -> "StackTypeDef":
         found = self._found()
@@ -568,7 +473,7 @@ class ManagedStack:
     def _explained(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except AWS_ERRORS as error:
             raise StackError(f"Cannot {doing} {self}: {sentence_for(error)}") from error
 
 
@@ -582,53 +487,3 @@ def _parameter_list(parameters: Mapping[str, str]) -> "list[ParameterTypeDef]":
 
 def _tag_list(tags: Mapping[str, str]) -> "list[TagTypeDef]":
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _latest_operation(events: Sequence[Event]) -> Sequence[Event]:
-    """Return the events since the stack was last at rest."""
-    begins = [
-        number
-        for number, event in enumerate(events)
-        if event.kind == "AWS::CloudFormation::Stack" and event.status in _BEGINNINGS
-    ]
-    return events[begins[-1] :] if begins else events
-
-
-def _first_cause(events: Sequence[Event]) -> str:
-    """Say what failed first; the failures after it mostly follow from it."""
-    for event in events:
-        if event.failed:
-            return f"{event.resource} ({event.kind}): {(event.reason or event.status).rstrip('.')}."
-    return ""
-
-
-def _advice(status: str) -> str:
-    if status == "ROLLBACK_COMPLETE":
-        return ", which leaves nothing that costs money: remove the cause, and create it again"
-    if status == "UPDATE_ROLLBACK_COMPLETE":
-        return ", as it was before: remove the cause, and change it again"
-    return ""
-
-
-def _definition_name(arn: str) -> str:
-    """Return the name in a job definition's ARN, which ends in its revision."""
-    return arn.rpartition("/")[2].partition(":")[0]
-
-
-def _counted(count: int, one: str, many: str, where: str = "") -> Iterator[Step]:
-    if count:
-        yield Step(f"Deleted {_number(count, one, many)}{where}")
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
-
-
-@contextlib.contextmanager
-def _missing_is_fine(*signs: str) -> Iterator[None]:
-    """Go on if AWS says that a thing does not exist, in its code or in its message."""
-    try:
-        yield
-    except botocore.exceptions.ClientError as error:
-        if not any(sign in error_code(error) or sign in str(error) for sign in signs):
-            raise

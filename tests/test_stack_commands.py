@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -14,27 +15,16 @@ from botocore.exceptions import ClientError
 from helpers import eventually
 
 from rios_plugin_awsbatch import BatchExecutor, getStackOutputs
+from rios_plugin_awsbatch.contents import Contents, Step
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.resources import new_run_id
 from rios_plugin_awsbatch.shipped import folder
-from rios_plugin_awsbatch.stackcli import createbatch, stack
-from rios_plugin_awsbatch.stacks import ManagedStack, Step, checked_parameters
+from rios_plugin_awsbatch.stackcli import _create, createbatch, stack
+from rios_plugin_awsbatch.stacks import DESCRIPTION, RIOS_DESCRIPTION, ManagedStack
 
 REGION = "ap-southeast-2"
 BIN = Path(sys.executable).parent
-DEFAULTS = {
-    "VCPUS": "1",
-    "MaxMemory": "4000",
-    "MaxJobs": "32",
-    "MainVCPUS": "0",
-    "MainMemory": "0",
-    "MaxVCPUS": "0",
-    "ComputeType": "ec2",
-    "VpcId": "",
-    "SubnetIds": "",
-}
-
-
 pytestmark = pytest.mark.usefixtures("aws")
 
 
@@ -80,11 +70,85 @@ def steps(records):
     return [record.text for record in records if isinstance(record, Step)]
 
 
-def run(*command, **environment):
-    command = [str(part) for part in command]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+def run(*command, stdin=subprocess.DEVNULL, **environment):
+    command, environment = [str(part) for part in command], {**os.environ, **environment}
+    done = subprocess.run(command, env=environment, stdin=stdin, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def run_on_terminal(answer, *command, **environment):
+    """Run a command with a terminal, at which somebody types an answer."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        return run(*command, stdin=theirs, **environment)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def endless_job(one):
+    """Return the id of a main job of a stack's that runs until it is ended."""
+    batch, found = boto3.client("batch"), outputs(one)
+    job = batch.submit_job(
+        jobName="endless",
+        jobQueue=found["BatchProcessingJobQueueNameMain"],
+        jobDefinition=found["BatchProcessingJobDefinitionName"],
+        containerOverrides={"command": ["sleep", "1000"]},
+    )["jobId"]
+    eventually(lambda: job_status(job) == "RUNNING")
+    return job
+
+
+def job_status(job):
+    return boto3.client("batch").describe_jobs(jobs=[job])["jobs"][0]["status"]
+
+
+def end_job(job):
+    boto3.client("batch").terminate_job(jobId=job, reason="test")
+    eventually(lambda: job_status(job) == "FAILED")
+
+
+def run_queue(name):
+    """Make a queue as runs of a stack do, and return its URL."""
+    return boto3.client("sqs").create_queue(QueueName=f"{name}-run-{new_run_id()}-tasks")["QueueUrl"]
+
+
+def put_image(repository, number=0):
+    tag = str(number)
+    boto3.client("ecr").put_image(repositoryName=repository, imageManifest=manifest(number), imageTag=tag)
+
+
+def buckets():
+    return {one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]}
+
+
+def repositories():
+    return {one["repositoryName"] for one in boto3.client("ecr").describe_repositories()["repositories"]}
+
+
+def register(definition):
+    container = {"image": "x", "vcpus": 1, "memory": 128}
+    batch = boto3.client("batch")
+    batch.register_job_definition(jobDefinitionName=definition, type="container", containerProperties=container)
+
+
+def change_sets(name):
+    listed = boto3.client("cloudformation").list_change_sets(StackName=name)["Summaries"]
+    return [one for one in listed if one["StackName"] == name]  # moto lists those of all stacks
+
+
+def active_definitions():
+    pages = boto3.client("batch").get_paginator("describe_job_definitions").paginate(status="ACTIVE")
+    return {one["jobDefinitionName"] for page in pages for one in page["jobDefinitions"]}
+
+
+def manifest(number):
+    layers = [{"mediaType": "x", "size": 1, "digest": f"sha256:{number:064x}"}]
+    config = {"mediaType": "x", "size": 1, "digest": f"sha256:{number:064x}"}
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    return json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers})
 
 
 # Creating
@@ -109,7 +173,7 @@ def test_a_second_stack_has_other_names(made):
     same = {name for name in first if first[name] == second[name]}
     assert same <= {"BatchMaxJobs", "BatchVCPUS", "BatchArchitecture"}
     assert first["BatchProcessingJobQueueName"] == "riosJobQueue"
-    assert second["BatchProcessingJobQueueName"] == f"{made.name}JobQueue"
+    assert second["BatchProcessingJobQueueName"] == f"{made.name}-JobQueue"
 
 
 def test_creating_a_stack_that_exists(made):
@@ -177,13 +241,14 @@ def test_modifying_changes_what_is_given_and_keeps_the_rest(made):
     list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
     plan = made.plan({"MaxJobs": "7"}, {})
     assert {(change.action, change.resource) for change in plan.changes} == {
-        ("Modify", "BatchComputeEnvironmentFargate")
+        ("Modify", "BatchComputeEnvironmentFargate"),
+        ("Modify", "BatchComputeEnvironmentMainFargate"),
     }
     events = list(made.apply(plan))
     assert (events[-1].resource, events[-1].status) == (made.name, "UPDATE_COMPLETE")
     parameters = made.report().parameters
     assert (parameters["MaxJobs"], parameters["MaxMemory"], parameters["ComputeType"]) == ("7", "8192", "fargate")
-    assert parameters["MaxVCPUS"] == "8", "seven workers and a main script"
+    assert parameters["MaxVCPUS"] == "7"
     assert outputs(made)["BatchMaxJobs"] == "7"
 
 
@@ -247,57 +312,194 @@ def test_a_stack_of_another_template_is_left_alone():
         managed("Foreign").plan({}, {})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"ComputeType": "spot"}, {"ComputeType": "fargate-spot"}, {"ServiceName": "renamed"}, {"ECRName": "renamed"}],
+)
+def test_what_jobs_need_is_not_taken_from_them(made, change):
+    """While jobs have not ended, neither their environment nor queue, bucket or image is replaced; then it can be."""
+    planned = made.plan(change, {})
+    job = endless_job(made)
+    for begin in (lambda: made.plan(change, {}), lambda: made.apply(planned)):
+        with pytest.raises(StackError, match=r"deletes or replaces Batch\w+.* 1 job of .* would be lost: wait"):
+            begin()
+    assert not change_sets(made.name)
+    end_job(job)
+    list(made.apply(made.plan(change, {})))
+    assert made.report().status == "UPDATE_COMPLETE"
+
+
+def test_replacing_bucket_and_images_must_be_meant(made):
+    """What a change deletes for good is named; it wants --yes where nobody can be asked, and leaves nothing behind."""
+    found = outputs(made)
+    bucket, repository = found["BatchBucket"], found["BatchECR"].partition("/")[2]
+    boto3.client("s3").put_object(Bucket=bucket, Key="results/kept.tif", Body=b"x")
+    put_image(repository)
+    command = [BIN / "rios-awsbatch", "stack", "modify", "--stackname", made.name, "--servicename", "other", "--wait"]
+
+    looked = run(*command, "--dry-run")
+    assert f"This deletes bucket {bucket} with all its objects.\n" in looked.stdout
+    assert f"This deletes repository {repository} with all its images.\n" in looked.stdout
+    for refused, status in ((run(*command), 1), (run_on_terminal("n", *command), 130)):
+        assert refused.returncode == status
+        assert outputs(made) == found
+    assert "give --yes" in run(*command).stderr
+    assert not change_sets(made.name)
+
+    done = run(*command, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"Deleted 1 object of bucket {bucket}\n" in done.stdout
+    assert "Left" not in done.stdout
+    assert bucket not in buckets()
+    assert repository not in repositories()
+
+
+def test_definitions_of_former_names_are_deregistered(made):
+    """Other names leave no old revision and no copy under the former ones; those in force keep theirs."""
+    main = outputs(made)["BatchProcessingJobDefinitionMainName"]
+    register(f"{main}-{new_run_id()}")
+    list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
+    assert steps(made.apply(made.plan({"ServiceName": "former"}, {}))) == ["Deleted 4 old job definitions"]
+    assert not {name for name in active_definitions() if name.startswith(made.name)}
+    assert steps(made.apply(made.plan({"MaxMemory": "4096"}, {}))) == []
+
+
+def test_what_a_change_could_not_delete_is_told():
+    """CloudFormation calls a change complete although something old has stayed: it is named, with AWS's reason."""
+    one, ec2 = managed("Moving"), boto3.client("ec2")
+    list(one.create({}, {}))
+    old = outputs(one)["VPC"]
+    ec2.create_subnet(VpcId=old, CidrBlock="10.0.200.0/24")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+    (left,) = steps(one.apply(one.plan({"VpcId": vpc, "SubnetIds": subnet}, {})))
+    assert left.startswith(f"Left, and yours to delete: AWS::EC2::VPC {old}. ")
+    list(one.delete())
+
+
+def test_zones_cannot_be_changed(made):
+    """Subnets in other zones would want the addresses of those that are there: one sentence instead of a failure."""
+    zones = {f"AZ{number}": f"{REGION}{letter}" for number, letter in enumerate("cab", 1)}
+    with pytest.raises(StackError, match=r"zones of .* cannot be changed: delete it, and create it with --az"):
+        made.plan(zones, {})
+
+
 # Deleting
 
 
 def test_delete_leaves_nothing(made):
     """All versions of objects, all images, jobs, queues of runs and old revisions are gone with the stack."""
-    s3, ecr, batch, sqs = (boto3.client(name) for name in ("s3", "ecr", "batch", "sqs"))
+    s3, batch = boto3.client("s3"), boto3.client("batch")
     found = outputs(made)
     bucket = found["BatchBucket"]
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for number in range(1001):
         s3.put_object(Bucket=bucket, Key=f"runs/a/{number % 900}", Body=b"x")
     s3.delete_object(Bucket=bucket, Key="runs/a/1")
-    repositories = [found[name].partition("/")[2] for name in ("BatchECR", "BatchECRMain")]
-    for repository in repositories:
+    names = [found[name].partition("/")[2] for name in ("BatchECR", "BatchECRMain")]
+    for name in names:
         for number in range(101):
-            ecr.put_image(repositoryName=repository, imageManifest=manifest(number), imageTag=str(number))
-    queue = sqs.create_queue(QueueName=f"{made.name}-run-x-tasks")["QueueUrl"]
-    other = sqs.create_queue(QueueName=f"other-{made.name}-run-x-tasks")["QueueUrl"]
+            put_image(name, number)
+    queue = run_queue(made.name)
+    others = {run_queue(f"other-{made.name}"), run_queue(f"{made.name}-run-x"), run_queue(f"{made.name}-run")}
     list(made.apply(made.plan({"MaxMemory": "8192"}, {})))
-    job = batch.submit_job(
-        jobName="endless",
-        jobQueue=found["BatchProcessingJobQueueName"],
-        jobDefinition=found["BatchProcessingJobDefinitionName"],
-        containerOverrides={"command": ["sleep", "1000"]},
-    )["jobId"]
-    eventually(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "RUNNING")
+    job = endless_job(made)
 
     said = steps(made.delete())
 
     assert said[0] == "Ending 1 job"
     assert f"Deleted 1002 objects of bucket {bucket}" in said
-    assert f"Deleted 101 images of repository {repositories[1]}" in said
+    assert f"Deleted 101 images of repository {names[1]}" in said
     assert "Deleted 1 queue of runs" in said
+    assert "Deleted 3 old job definitions" in said
+    assert said[-1] == "Nothing is left"
     assert not exists(made.name)
-    assert batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED"
-    assert bucket not in {one["Name"] for one in s3.list_buckets()["Buckets"]}
-    assert not set(repositories) & {one["repositoryName"] for one in ecr.describe_repositories()["repositories"]}
-    urls = sqs.list_queues()["QueueUrls"]
+    assert job_status(job) == "FAILED"
+    assert bucket not in buckets()
+    assert not set(names) & repositories()
+    urls = set(boto3.client("sqs").list_queues()["QueueUrls"])
     assert queue not in urls
-    assert other in urls, "it is somebody else's"
+    assert others <= urls, "they are those of other stacks"
     for name in ("BatchProcessingJobDefinitionName", "BatchProcessingJobDefinitionMainName"):
         assert not batch.describe_job_definitions(jobDefinitionName=found[name], status="ACTIVE")["jobDefinitions"]
     vpcs = boto3.client("ec2").describe_vpcs()["Vpcs"]
     assert found["VPC"] not in {vpc["VpcId"] for vpc in vpcs}
 
 
-def manifest(number):
-    layers = [{"mediaType": "x", "size": 1, "digest": f"sha256:{number:064x}"}]
-    config = {"mediaType": "x", "size": 1, "digest": f"sha256:{number:064x}"}
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
-    return json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers})
+def test_copies_of_definitions_are_deregistered(made):
+    """Submissions register copies of the main definition; they go, those of other stacks stay."""
+    main = outputs(made)["BatchProcessingJobDefinitionMainName"]
+    copies = {f"{main}-{new_run_id()}" for _ in range(2)}
+    others = {f"{main}-mine", f"{main}-{new_run_id()}x", f"x{main}-{new_run_id()}"}
+    for name in copies | others:
+        register(name)
+    assert "Deleted 2 old job definitions" in steps(made.delete())
+    assert active_definitions() & (copies | others) == others
+
+
+def test_what_is_made_while_the_stack_goes_is_deleted_too(made):
+    """A main script that does not know yet makes a queue: it is found when the stack has gone."""
+    records = made.delete()
+    event = next(record for record in records if not isinstance(record, Step))
+    assert event.resource == made.name
+    queue = run_queue(made.name)
+    assert steps(records) == ["Deleted 1 queue of runs", "Nothing is left"]
+    assert queue not in boto3.client("sqs").list_queues()["QueueUrls"]
+
+
+def test_jobs_that_do_not_end_are_told(made):
+    """Whoever waits in vain for jobs to end is told how many there are."""
+    job = endless_job(made)
+    contents = Contents(made.name, REGION, 0.05, patience=0.0)
+    said = steps(contents.delete(made._resources(made.name)))
+    assert said[:2] == ["Ending 1 job", "Not ended after 0 s: 1 job; going on"]
+    eventually(lambda: job_status(job) == "FAILED")
+
+
+TEMPLATE = {
+    "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}, "Repository": {"Type": "AWS::ECR::Repository"}},
+    "Outputs": {"Bucket": {"Value": {"Ref": "Bucket"}}, "Repository": {"Value": {"Ref": "Repository"}}},
+}
+
+
+def create_foreign(name, template, **more):
+    """Create a stack with another template, and return the names of its bucket and its repository, which are full."""
+    boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template), **more)
+    found = outputs(managed(name))
+    boto3.client("s3").put_object(Bucket=found["Bucket"], Key="precious", Body=b"x")
+    put_image(found["Repository"])
+    return found["Bucket"], found["Repository"]
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "more", "said"),
+    [
+        ("Others", TEMPLATE, {}, "not made from this package's template.* in CloudFormation's console"),
+        (
+            "Protected",
+            {**TEMPLATE, "Description": DESCRIPTION},
+            {"EnableTerminationProtection": True},
+            "protected from deletion: end its termination protection",
+        ),
+    ],
+)
+def test_what_may_not_be_deleted_stays_as_it_is(name, template, more, said):
+    """Of a stack that somebody else made, or that is protected, nothing is deleted."""
+    bucket, repository = create_foreign(name, template, **more)
+    with pytest.raises(StackError, match=said):
+        list(managed(name).delete())
+    assert boto3.client("s3").head_object(Bucket=bucket, Key="precious")
+    assert boto3.client("ecr").list_images(repositoryName=repository)["imageIds"]
+
+
+def test_rios_s_own_stack_can_be_deleted():
+    """A stack made from RIOS's own template goes as ours do; it cannot be modified into one of ours."""
+    bucket, repository = create_foreign("Old", {**TEMPLATE, "Description": RIOS_DESCRIPTION})
+    with pytest.raises(StackError, match="or delete it by `rios-awsbatch stack delete`"):
+        managed("Old").plan({}, {})
+    list(managed("Old").delete())
+    assert bucket not in buckets()
+    assert repository not in repositories()
 
 
 def test_delete_says_what_it_could_not_delete(made):
@@ -317,6 +519,13 @@ def test_deleting_a_stack_that_is_not_there():
         list(managed("Nowhere").delete())
 
 
+def test_the_status_of_a_stack_that_has_gone():
+    """This is how to see that a stack is gone."""
+    done = run(BIN / "rios-awsbatch", "stack", "status", "--stackname", "Nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"rios-awsbatch: There is no stack Nowhere in {REGION}; create it")
+
+
 # Looking
 
 
@@ -324,12 +533,41 @@ def test_report_says_what_may_be_wrong(made):
     """The state of the environment, jobs that wait, and a repository without an image are in the report."""
     report = made.report()
     assert (report.status, report.cause, report.runs) == ("CREATE_COMPLETE", "", 0)
-    assert report.environment.startswith("ENABLED, VALID")
+    assert [said.startswith("ENABLED, VALID") for said in report.environments.values()] == [True, True]
     assert set(report.images.values()) == {None}
     assert not any(report.jobs.values())
     said = run(BIN / "rios-awsbatch", "stack", "status", "--stackname", made.name).stdout
     assert "none: push one" in said
     assert f"output BatchBucket: {report.outputs['BatchBucket']}" in said
+
+
+def test_report_of_what_is_left(made):
+    """After a deletion that failed, the report tells why, and asks for nothing that is gone."""
+    ec2, found = boto3.client("ec2"), outputs(made)
+    subnet = ec2.create_subnet(VpcId=found["VPC"], CidrBlock="10.0.200.0/24")["Subnet"]["SubnetId"]
+    with pytest.raises(StackError):
+        list(made.delete())
+    report = made.report()
+    assert (report.status, report.environments, report.images) == ("DELETE_FAILED", {}, {})
+    assert "BatchVPC" in report.cause
+    assert "status: DELETE_FAILED" in run(BIN / "rios-awsbatch", "stack", "status", "--stackname", made.name).stdout
+    with pytest.raises(StackError, match="DELETE_FAILED: only `rios-awsbatch stack delete` helps"):
+        made.create({}, {})
+    ec2.delete_subnet(SubnetId=subnet)
+
+
+def test_report_of_what_was_deleted_by_hand(made):
+    """What CloudFormation takes for there, and is not, is no reason to say nothing of the rest."""
+    found, batch = outputs(made), boto3.client("batch")
+    boto3.client("s3").delete_bucket(Bucket=found["BatchBucket"])
+    batch.update_job_queue(jobQueue=found["BatchProcessingJobQueueName"], state="DISABLED")
+    batch.delete_job_queue(jobQueue=found["BatchProcessingJobQueueName"])
+    batch.update_compute_environment(computeEnvironment=found["ComputeEnvironmentArn"], state="DISABLED")
+    batch.delete_compute_environment(computeEnvironment=found["ComputeEnvironmentArn"])
+    report = made.report()
+    assert (report.status, report.runs, dict(report.jobs)) == ("CREATE_COMPLETE", 0, {})
+    assert report.environments[found["ComputeEnvironmentArn"].rpartition("/")[2]] == "gone"
+    assert report.environments[found["ComputeEnvironmentMainArn"].rpartition("/")[2]].startswith("ENABLED")
 
 
 # Workers on such a stack
@@ -346,7 +584,7 @@ def test_workers_start_from_the_definition_of_this_stack(made, monkeypatch):
     assert (seen, region) == (made.name, REGION)
     assert [job["jobDefinition"] for job in jobs] == [found["BatchProcessingJobDefinitionArn"]]
     groups = boto3.client("logs").describe_log_streams(logGroupName=found["BatchLogGroup"])["logStreams"]
-    assert all(one["logStreamName"].startswith(f"{made.name}JobDefinition/default/") for one in groups)
+    assert all(one["logStreamName"].startswith(f"{made.name}-JobDefinition/default/") for one in groups)
 
 
 def list_jobs(queue):
@@ -377,40 +615,6 @@ def test_a_main_script_can_be_a_job_of_this_stack(made):
     stream = described["container"]["logStreamName"]
     events = boto3.client("logs").get_log_events(logGroupName=found["BatchLogGroup"], logStreamName=stream)["events"]
     assert (described["status"], [event["message"] for event in events][-1]) == ("SUCCEEDED", "32")
-
-
-# Parameters that go together
-
-
-def test_vcpus_follow_from_jobs():
-    """All workers and one main script fit at once, unless the number is given."""
-    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "33"
-    assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "68"
-    assert checked_parameters({"MaxVCPUS": "5"}, DEFAULTS)["MaxVCPUS"] == "5"
-    chosen = {**DEFAULTS, "MaxVCPUS": "5"}
-    assert "MaxVCPUS" not in checked_parameters({"MaxJobs": "64"}, chosen), "what was chosen once stays"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"ComputeType": "fargate", "VCPUS": "3"}, "Fargate has no worker with 3 vCPUs"),
-        ({"ComputeType": "fargate", "MaxMemory": "5000"}, "2048 to 8192 MiB in steps of 1024"),
-        ({"ComputeType": "fargate-spot", "MainMemory": "1024"}, "Fargate has no main script with 1 vCPUs and 1024"),
-        ({"VCPUS": "0.5"}, "whole vCPUs, not 0.5"),
-        ({"VpcId": "vpc-1"}, "together with its subnets"),
-        ({"SubnetIds": "subnet-1"}, "together with its subnets"),
-    ],
-)
-def test_parameters_that_do_not_go_together(given, said):
-    """AWS would refuse these after minutes; here it is one sentence at once."""
-    with pytest.raises(StackError, match=said):
-        checked_parameters(given, DEFAULTS)
-
-
-def test_rios_s_default_memory_is_fine_everywhere():
-    """4000 MiB are RIOS's default; on Fargate the template makes them 4096."""
-    checked_parameters({"ComputeType": "fargate"}, DEFAULTS)
 
 
 # The commands
@@ -458,6 +662,43 @@ def test_the_scripts_that_rios_s_users_know():
     assert missing.stderr.startswith(f"deletebatch.py: There is no stack Scripts in {REGION}")
 
 
+def test_deleting_asks_on_a_terminal(made):
+    """Both commands ask whoever sits at a terminal, and nobody else; --yes answers."""
+    commands = ([BIN / "rios-awsbatch", "stack", "delete"], [sys.executable, folder("stack") / "deletebatch.py"])
+    for command in commands:
+        refused = run_on_terminal("n", *command, "--stackname", made.name)
+        assert refused.returncode == 130
+        assert f"Delete stack {made.name} in {REGION}" in refused.stdout + refused.stderr
+        assert exists(made.name)
+    done = run_on_terminal("n", *commands[1], "--yes", "--wait", "--stackname", made.name)
+    assert done.returncode == 0, done.stderr
+    assert not exists(made.name)
+
+
+def test_instance_type_is_understood_as_well():
+    """RIOS's script calls it --instancetype."""
+    one = managed("Instances")
+    options = ["--stackname", one.name, "--instancetype", "c7g.large", "--arch", "arm64", "--wait"]
+    assert run(sys.executable, folder("stack") / "createbatch.py", *options).returncode == 0
+    assert one.report().parameters["InstanceTypes"] == "c7g.large"
+    list(one.delete())
+
+
+class Interrupted:
+    """A stack, during whose change somebody presses Ctrl-C."""
+
+    def create(self, *_):
+        raise KeyboardInterrupt
+        yield
+
+
+def test_ctrl_c_is_answered(capsys):
+    """Who looks on no longer is told that CloudFormation goes on, and how to look again."""
+    with pytest.raises(KeyboardInterrupt):
+        _create(Interrupted(), {"zones": (), "tags": ()}, wait=True)
+    assert capsys.readouterr().err == "CloudFormation goes on; `rios-awsbatch stack status` says how far it is.\n"
+
+
 def test_three_zones_or_none():
     """As with RIOS's script, zones come in threes."""
     done = run(sys.executable, folder("stack") / "createbatch.py", "--az", f"{REGION}a")
@@ -468,7 +709,10 @@ def test_three_zones_or_none():
 def test_dry_run_changes_nothing(made):
     """modify --dry-run lists the changes and makes none of them."""
     done = run(*(BIN / "rios-awsbatch", "stack", "modify", "--stackname", made.name, "--maxjobs", "2", "--dry-run"))
-    assert done.stdout == "Modify BatchComputeEnvironmentFargate (AWS::Batch::ComputeEnvironment)\n"
+    assert sorted(done.stdout.splitlines()) == [
+        "Modify BatchComputeEnvironmentFargate (AWS::Batch::ComputeEnvironment)",
+        "Modify BatchComputeEnvironmentMainFargate (AWS::Batch::ComputeEnvironment)",
+    ]
     assert outputs(made)["BatchMaxJobs"] == "32"
 
 

@@ -8,23 +8,39 @@ from moto.batch.models import ComputeEnvironment, JobDefinition, batch_backends
 from moto.batch.utils import lowercase_first_key
 from moto.cloudformation import parsing
 from moto.ec2.models import ec2_backends
+from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
+from moto.s3.exceptions import BucketNotEmpty
+from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
-__all__ = ["changed", "deleted", "install"]
+__all__ = ["changed", "deleted", "install", "is_replaced", "replacement"]
 
 BATCH_ROLE = "AWSServiceRoleForBatch"
 
 
-def changed(resource: Any, before: Any, properties: Any, account: str, region: str) -> Any:
-    """Change a resource and return it, or what has taken its place."""
-    renamed = _new_name(resource, properties)
-    if renamed is not None:
-        described = {"Type": resource.cf_resource_type, "Properties": properties}
-        maker: Any = parsing.get_model_map()[resource.cf_resource_type]
-        another = maker.create_from_cloudformation_json(renamed, described, account, region)
-        deleted(resource, before, account, region)
-        return another
+def is_replaced(resource: Any, before: Any, properties: Any) -> bool:
+    """Say whether another resource has to take its place."""
+    if _new_name(resource, properties) is not None:
+        return True
+    match resource.cf_resource_type:
+        case "AWS::EC2::Subnet":
+            return any(before[one] != properties[one] for one in ("AvailabilityZone", "CidrBlock", "VpcId"))
+        case "AWS::Batch::ComputeEnvironment" if properties.get("ReplaceComputeEnvironment", True):
+            old, new = ({**each["ComputeResources"], "MaxvCpus": None} for each in (before, properties))
+            return bool(old != new)
+    return False
+
+
+def replacement(resource: Any, name: str, properties: Any, account: str, region: str) -> Any:
+    """Make what takes a resource's place; with a name, unless its properties have one."""
+    described = {"Type": resource.cf_resource_type, "Properties": properties}
+    maker: Any = parsing.get_model_map()[resource.cf_resource_type]
+    return maker.create_from_cloudformation_json(_new_name(resource, properties) or name, described, account, region)
+
+
+def changed(resource: Any, properties: Any, account: str, region: str) -> Any:
+    """Change a resource and return it, or its new revision."""
     batch = batch_backends[account][region]
     given = lowercase_first_key(properties)
     match resource.cf_resource_type:
@@ -117,6 +133,17 @@ def _delete_batch(resource: Any, properties: Any, account: str, region: str) -> 
             batch.delete_compute_environment(resource.name)
 
 
+def _delete_kept(resource: Any, properties: Any, account: str, region: str) -> None:
+    match resource.cf_resource_type:
+        case "AWS::S3::Bucket":
+            store = s3_backends[account][get_partition(region)]
+            if resource.name in store.buckets and store.delete_bucket(resource.name) is None:
+                raise BucketNotEmpty(bucket_name=resource.name)
+        case "AWS::ECR::Repository":
+            registry = ecr_backends[account][region]
+            registry.delete_repository(resource.name, force=bool(properties.get("EmptyOnDelete")))
+
+
 def _delete_network(resource: Any, properties: Any, account: str, region: str) -> None:
     network = ec2_backends[account][region]
     match resource.cf_resource_type:
@@ -166,6 +193,7 @@ _DELETERS = {
         ],
         _delete_network,
     ),
+    **dict.fromkeys(["AWS::S3::Bucket", "AWS::ECR::Repository"], _delete_kept),
     **dict.fromkeys([f"AWS::IAM::{kind}" for kind in ("ManagedPolicy", "InstanceProfile", "Role")], _delete_identity),
 }
 

@@ -22,7 +22,7 @@ from moto.cloudformation.responses import CloudFormationResponse
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 from . import kinds
-from .kinds import changed, deleted
+from .kinds import changed, deleted, is_replaced, replacement
 
 __all__ = ["install"]
 
@@ -176,11 +176,19 @@ class _Stack(Stack):
         ahead.looking_ahead = True
         before = self.resource_map.properties
         types = {name: ahead._resource_json_map.get(name, {}).get("Type") for name in ahead.resources}  # noqa: SLF001
-        found = [Change("Add", name, types[name]) for name in types if name not in before]
-        differing = [name for name in types if name in before and ahead.resolved(name) != before[name]]
-        found += [Change("Modify", name, types[name]) for name in differing]
-        gone = [name for name in before if name not in types]
-        return found + [Change("Remove", name, self.template_dict["Resources"][name]["Type"]) for name in gone]
+        found: list[Any] = [Change("Add", name, types[name]) for name in types if name not in before]
+        for name in [name for name in types if name in before]:
+            wanted = ahead.resolved(name)
+            if wanted != before[name]:
+                found.append(self._change("Modify", name))
+                found[-1].replacement = str(is_replaced(self.resource_map[name], before[name], wanted))
+        return found + [self._change("Remove", name) for name in before if name not in types]
+
+    def _change(self, action: str, name: str) -> Any:
+        resource = self.resource_map[name]
+        change: Any = Change(action, name, resource.cf_resource_type)
+        change.physical_resource_id = resource.physical_resource_id
+        return change
 
     def _ahead(self, template: str, parameters: Mapping[str, Any]) -> _ResourceMap:
         ahead = self._map(_readable(self.parse_template(template)), parameters)
@@ -200,19 +208,22 @@ class _Stack(Stack):
         self._end("UPDATE_IN_PROGRESS", "User Initiated")
         ahead = self._ahead(template, parameters or self.parameters)
         before = dict(ahead.properties)
+        replaced: dict[str, Any] = {}
         try:
-            self._converge(ahead)
+            self._converge(ahead, replaced)
         except Exception as error:  # noqa: BLE001 - as in create_resources
             self._end("UPDATE_ROLLBACK_IN_PROGRESS", _text(error))
-            for name in [name for name in ahead.properties if name not in before]:
+            for name in [name for name in ahead.properties if name not in before or name in replaced]:
                 self._delete(ahead, name)
+            for name, resource in replaced.items():
+                ahead.take_over(name, resource, before[name])
             for name in [name for name, properties in ahead.properties.items() if properties != before[name]]:
-                self._modify(ahead, name, before[name])
+                self._modify(ahead, name, before[name], {})
             self._end("UPDATE_ROLLBACK_COMPLETE")
             return
         self._end("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         old, self.resource_map = self.resource_map, ahead
-        for name in reversed([name for name in old.properties if name not in ahead.properties]):
+        for name in reversed([name for name in old.properties if name not in ahead.properties or name in replaced]):
             self._delete(old, name)
         self.template, self.template_dict = template, ahead._template  # noqa: SLF001
         self.parameters, self.role_arn = ahead.input_parameters, role_arn
@@ -220,19 +231,24 @@ class _Stack(Stack):
         self.output_map = self._create_output_map()
         self._end("UPDATE_COMPLETE")
 
-    def _converge(self, ahead: _ResourceMap) -> None:
+    def _converge(self, ahead: _ResourceMap, replaced: dict[str, Any]) -> None:
         for name in dict.fromkeys([*ahead.properties, *ahead.resources]):
             if name not in ahead.properties:
                 _ = ahead[name]
             elif (wanted := ahead.resolved(name)) != ahead.properties[name]:
-                self._modify(ahead, name, wanted)
+                self._modify(ahead, name, wanted, replaced)
 
-    def _modify(self, resources: _ResourceMap, name: str, properties: Any) -> None:
+    def _modify(self, resources: _ResourceMap, name: str, properties: Any, replaced: dict[str, Any]) -> None:
         before = resources[name]
         kind = before.cf_resource_type
         self._note(name, kind, "UPDATE_IN_PROGRESS", before.physical_resource_id)
         try:
-            resource = changed(before, resources.properties[name], properties, self.account_id, self.region_name)
+            if is_replaced(before, resources.properties[name], properties):
+                made_up = parsing.generate_resource_name(kind, self.name, name)
+                resource = replacement(before, made_up, properties, self.account_id, self.region_name)
+                replaced[name] = before
+            else:
+                resource = changed(before, properties, self.account_id, self.region_name)
         except Exception as error:
             self._note(name, kind, "UPDATE_FAILED", before.physical_resource_id, _text(error))
             raise
