@@ -284,7 +284,7 @@ class Exchange:
         """
         if payload.inline is not None:
             try:
-                data = base64.b64decode(payload.inline)  # what does not belong there fails by its MAC
+                data = base64.b64decode(payload.inline, validate=True)
             except ValueError as error:  # binascii.Error is one
                 raise PayloadError(f"A payload of {payload.size} bytes is damaged: {error}.") from None
         elif payload.key is not None:
