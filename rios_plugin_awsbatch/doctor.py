@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import boto3
 import botocore.exceptions
 
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .compute import versions
 from .errors import AWSBatchException, StackError
 from .exchange import Clients
@@ -122,7 +122,7 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
         session = boto3.Session(region_name=settings.region)
         who = session.client("sts").get_caller_identity()["Arn"]
         yield Finding("good", "AWS credentials", who)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         yield Finding("bad", "AWS credentials", sentence_for(error), "Run `aws configure`, or set AWS_PROFILE.")
         return None
     what = f"Stack {settings.stack} in {settings.region}"
@@ -145,7 +145,7 @@ def _explained(check: Check, clients: Clients, settings: Settings, stack: StackO
     """Make a check; what AWS refuses is a finding as well."""
     try:
         return check(clients, settings, stack)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         what = (check.__doc__ or "").rstrip(".")
         return Finding(
             "bad", what, sentence_for(error), "Ask for the permission, or see whether the stack is complete."

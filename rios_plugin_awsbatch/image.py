@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-import botocore.exceptions
 
 from ._version import __version__
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .errors import ImageError, StackError
 from .settings import Settings, load
 from .shipped import folder
@@ -240,7 +239,7 @@ def _credentials(registry: str) -> tuple[str, str]:
     region = registry.partition(".ecr.")[2].partition(".")[0]
     try:
         answer: Any = boto3.client("ecr", region_name=region).get_authorization_token()
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise ImageError(f"Cannot log in to {registry}: {sentence_for(error)}") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")

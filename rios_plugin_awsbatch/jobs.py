@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
-import botocore.exceptions
 
-from .awserrors import error_code, is_passing, sentence_for
+from .awserrors import AWS_ERRORS, is_passing, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients
 from .launch import advice_for
@@ -102,7 +101,7 @@ def listed(clients: Clients, stack: MainStack, *, ended_within: float | None = N
             for page in pages.paginate(jobQueue=queue, jobStatus=state)
             for job in page["jobSummaryList"]
         ]
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise SubmissionError(f"Cannot list the jobs of {stack.where}: {sentence_for(error)}") from error
     # A job that changes its state meanwhile is seen twice: the later state counts.
     by_id = {job["jobId"]: job for job in found if oldest is None or job.get("stoppedAt", oldest) >= oldest}
@@ -139,7 +138,7 @@ def describe(clients: Clients, stack: MainStack, job_id: str) -> Any:
     """
     try:
         jobs = clients.batch.describe_jobs(jobs=[job_id])["jobs"]
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise SubmissionError(f"Cannot look at job {job_id}: {sentence_for(error)}") from error
     if not jobs:
         raise SubmissionError(f"Batch does not know job {job_id}; it forgets a job some days after its end.")
@@ -163,7 +162,7 @@ def cancel(clients: Clients, stack: MainStack, job_id: str) -> bool:
     try:
         clients.batch.terminate_job(jobId=job_id, reason="Cancelled by rios-awsbatch cancel")
         tidy(clients, stack.bucket, ended=job_id)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise SubmissionError(f"Cannot cancel job {job_id}: {sentence_for(error)}") from error
     return True
 
@@ -253,13 +252,9 @@ class _LogReader:
                 answer = self._logs.get_log_events(
                     logGroupName=self._group, logStreamName=self.stream, startFromHead=True, **more
                 )
-            except botocore.exceptions.ClientError as error:
-                if error_code(error) == "ResourceNotFoundException" or is_passing(error):
-                    return  # nothing has been written, or nothing can be read at the moment
-                raise SubmissionError(
-                    f"Cannot read log stream {self.stream} of {self._group}: {sentence_for(error)}"
-                ) from error
-            except botocore.exceptions.BotoCoreError as error:
+            except self._logs.exceptions.ResourceNotFoundException:
+                return  # nothing has been written
+            except AWS_ERRORS as error:
                 if is_passing(error):
                     return
                 raise SubmissionError(

@@ -4,9 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions
-
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .errors import WorkersError
 from .stack import StackOutputs
 
@@ -115,7 +113,7 @@ def submit_workers(batch: "BatchClient", stack: StackOutputs, name: str, count: 
                 containerOverrides=overrides,
                 **array,
             )
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except AWS_ERRORS as error:
             raise WorkersError(
                 f"Batch does not take the workers' job (queue {stack.job_queue}, definition {stack.job_definition} of "
                 f"stack {stack.stack}): {sentence_for(error)}"

@@ -15,10 +15,8 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import botocore.exceptions
-
 from ._version import __version__
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .errors import AWSBatchException, SubmissionError
 from .exchange import Clients
 from .settings import Settings, load
@@ -96,7 +94,7 @@ def _forget(clients: Clients, bucket: str, identity: str) -> None:
         keys = [archive_key(identity), *([] if record.get("definition") else [record_key(identity)])]
         for key in keys:
             clients.s3.delete_object(Bucket=bucket, Key=key)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         log.warning("submission=%s its files cannot be deleted: %s", identity, sentence_for(error))
 
 

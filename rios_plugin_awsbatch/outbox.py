@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import botocore.exceptions
-
-from .awserrors import is_missing_queue, is_passing
+from .awserrors import AWS_ERRORS, is_missing_queue, is_passing
 from .exchange import BATCH_ENTRIES, MESSAGE_BYTES, NEW_QUEUE_SECONDS, OUTAGE_SECONDS, Exchange
 from .messages import Payload, Task
 
@@ -216,7 +214,7 @@ class Outbox:
         while True:
             try:
                 return call()
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:  # noqa: PERF203 - rare
+            except AWS_ERRORS as error:  # noqa: PERF203 - rare
                 young = time.monotonic() - self._begun < NEW_QUEUE_SECONDS and is_missing_queue(error)
                 passing = time.monotonic() - begun < OUTAGE_SECONDS and is_passing(error)
                 if not (young or passing) or self._closed.wait(1):

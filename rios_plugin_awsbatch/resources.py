@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
-from .awserrors import error_code, is_missing_queue, sentence_for
+from .awserrors import AWS_ERRORS, error_code, is_missing_queue, sentence_for
 from .errors import StackError
 from .exchange import Clients, Exchange, MessageQueue, PayloadStore, s3_age
 from .messages import RunKey, peek_run
@@ -223,5 +223,5 @@ def _explained(what: str) -> Iterator[None]:
     """Turn an error of AWS's into a sentence about `what`."""
     try:
         yield
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise StackError(f"Cannot use {what}: {sentence_for(error)}") from error

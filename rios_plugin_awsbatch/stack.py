@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 import boto3
-import botocore.exceptions
 
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .errors import StackError
 from .settings import Settings, load
 
@@ -60,13 +59,11 @@ def read_outputs(settings: Settings) -> dict[str, str]:
     try:
         client = boto3.client("cloudformation", region_name=settings.region)
         described = client.describe_stacks(StackName=settings.stack)["Stacks"][0]
-    except botocore.exceptions.ClientError as error:
-        if "does not exist" in str(error):
+    except AWS_ERRORS as error:
+        if "does not exist" in str(error):  # the code is that of any mistake
             raise StackError(
                 f"There is no {where}; create it, or name another one in RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
             ) from None
-        raise StackError(f"Cannot read {where}: {sentence_for(error)}") from error
-    except botocore.exceptions.BotoCoreError as error:
         raise StackError(f"Cannot read {where}: {sentence_for(error)}") from error
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 

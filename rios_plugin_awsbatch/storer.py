@@ -6,9 +6,7 @@ import queue
 import time
 from collections.abc import Callable
 
-import botocore.exceptions
-
-from .awserrors import is_missing_queue, sentence_for
+from .awserrors import AWS_ERRORS, is_missing_queue, sentence_for
 from .errors import AWSBatchException
 from .exchange import BATCH_ENTRIES, Exchange
 from .hands import Answer, Hands
@@ -113,7 +111,7 @@ class Storer:
             try:
                 payload = self._exchange.pack(content, f"results/{task.task}-{self._worker}-{answer.held.attempts}")
                 reply = Result(task=task.task, worker=self._worker, requests=self._requests(), payload=payload)
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            except AWS_ERRORS as error:
                 what = f"{task.name}: its result cannot be stored in bucket {self._exchange.store.bucket}"
                 reply = self._refusal(task, AWSBatchException(f"{what}: {sentence_for(error)}"))
         log.info(

@@ -29,7 +29,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
-from .awserrors import error_code, sentence_for
+from .awserrors import AWS_ERRORS, error_code, sentence_for
 from .errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -181,16 +181,12 @@ def _download(clients: "Clients", bucket: str, identity: str, archive: IO[bytes]
     key = archive_key(identity)
     try:
         clients.s3.download_fileobj(bucket, key, archive)
-    except botocore.exceptions.ClientError as error:
+    except AWS_ERRORS as error:
         reason = sentence_for(error)
-        if error_code(error) in {"404", "NoSuchKey"}:
+        if isinstance(error, botocore.exceptions.ClientError) and error_code(error) in {"404", "NoSuchKey"}:
             reason = "they are gone. They are deleted when the script has ended, or is cancelled; submit it again."
         raise SubmissionError(
             f"Cannot fetch the files of submission {identity} (s3://{bucket}/{key}): {reason}"
-        ) from error
-    except botocore.exceptions.BotoCoreError as error:
-        raise SubmissionError(
-            f"Cannot fetch the files of submission {identity} (s3://{bucket}/{key}): {sentence_for(error)}"
         ) from error
 
 

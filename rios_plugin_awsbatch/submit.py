@@ -23,9 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import botocore.exceptions
-
-from .awserrors import sentence_for
+from .awserrors import AWS_ERRORS, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients, PayloadStore, s3_age
 from .launch import container_overrides
@@ -261,7 +259,7 @@ def _sweep_one(clients: Clients, bucket: str, identity: str, definition: str | N
         if definition is not None:
             _deregister(clients.batch, definition)
         PayloadStore(clients.s3, bucket, f"{SUBMISSIONS}{identity}/").clear()
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         # Its record stays, so that the next sweep finds what is left.
         log.warning("submission=%s could not be swept: %s", identity, sentence_for(error))
 
@@ -442,7 +440,7 @@ def _age(clients: Clients, bucket: str, identity: str) -> float:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         raise SubmissionError(f"{what}: {sentence_for(error)}") from error
 
 

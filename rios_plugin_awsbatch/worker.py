@@ -27,11 +27,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Literal, NoReturn
 
-import botocore.exceptions
 import cloudpickle
 
 from ._version import __version__
-from .awserrors import is_missing_queue, is_passing, sentence_for
+from .awserrors import AWS_ERRORS, is_missing_queue, is_passing, sentence_for
 from .compute import Raised, versions
 from .errors import AWSBatchException, MessageError, TaskLostError, UnreadableError, VersionMismatchError
 from .exchange import LONG_POLL_SECONDS, OUTAGE_SECONDS, Clients, Exchange, MessageQueue, PayloadStore, Received
@@ -128,7 +127,7 @@ class Worker:
             return self._failure_from(held.task, reply) if isinstance(reply, Raised) else reply
         except EOFError:
             return self._died(held, compute.replace())
-        except (AWSBatchException, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except (AWSBatchException, *AWS_ERRORS) as error:
             return self._refusal(held.task, error)
 
     def _died(self, held: Held, how: str) -> Failure | None:
@@ -232,7 +231,7 @@ class Worker:
         try:
             self._check(held)
             ready = dataclasses.replace(held, arguments=self._exchange.unpack(held.task.arguments))
-        except (AWSBatchException, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except (AWSBatchException, *AWS_ERRORS) as error:
             self._storer.put(Answer(held, self._refusal(held.task, error)))
             return
         self._hands.prepared()
@@ -388,7 +387,7 @@ def _work(settings: WorkerSettings, clients: Clients) -> None:
     except _Stopped as stopped:
         compute.kill()
         log.info("run=%s worker=%s ends: %s", settings.run, name, stopped)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except AWS_ERRORS as error:
         compute.kill()
         if is_missing_queue(error):
             raise AWSBatchException(
