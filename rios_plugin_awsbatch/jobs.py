@@ -12,7 +12,7 @@ import boto3
 from .awserrors import AWS_ERRORS, is_passing, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients
-from .launch import advice_for
+from .launch import ENDED, advice_for
 from .submit import MainStack, tidy
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ STATES: "Final[tuple[JobStatusType, ...]]" = (
     "SUCCEEDED",
     "FAILED",
 )
-ENDED: Final = {"SUCCEEDED", "FAILED"}
 # Batch's own, unless the job definition names another one.
 LOG_GROUP: Final = "/aws/batch/job"
 LOOK_SECONDS: Final = 1.0

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .awserrors import AWS_ERRORS, sentence_for
 from .errors import WorkersError
@@ -11,11 +11,11 @@ from .stack import StackOutputs
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-__all__ = ["JobState", "WorkerJob", "advice_for", "container_overrides", "submit_workers"]
+__all__ = ["ENDED", "JobState", "WorkerJob", "advice_for", "container_overrides", "submit_workers"]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
-_FINISHED = {"SUCCEEDED", "FAILED"}
+ENDED: Final = {"SUCCEEDED", "FAILED"}  # the states in which a job is over
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class JobState:
     @property
     def unfinished(self) -> int:
         """How many may still work."""
-        return sum(number for status, number in self.counts.items() if status not in _FINISHED)
+        return sum(number for status, number in self.counts.items() if status not in ENDED)
 
     @property
     def failed(self) -> int:

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from .awserrors import AWS_ERRORS, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients, PayloadStore, s3_age
-from .launch import container_overrides
+from .launch import ENDED, container_overrides
 from .resources import STALE_SECONDS, new_run_id
 from .settings import Settings, variables
 from .stack import needed, overridden
@@ -54,7 +54,6 @@ COMMAND: Final = "rios-awsbatch-main"
 THREADS: Final = "RIOS_AWSBATCH_THREADS"
 _SKIPPED: Final = {"__pycache__", ".git", ".hg", ".svn", ".venv", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 _JOBS_DESCRIBED: Final = 100
-_ENDED: Final = {"SUCCEEDED", "FAILED"}
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html: what a definition is made from.
 _COPIED: Final = (
     "type",
@@ -428,7 +427,7 @@ def _living(batch: "BatchClient", jobs: list[str]) -> set[str]:
     """Return those jobs that have not ended; one that Batch has forgotten has."""
     parts = [jobs[start : start + _JOBS_DESCRIBED] for start in range(0, len(jobs), _JOBS_DESCRIBED)]
     described: list[Any] = [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
-    return {job["jobId"] for job in described if job["status"] not in _ENDED}
+    return {job["jobId"] for job in described if job["status"] not in ENDED}
 
 
 def _age(clients: Clients, bucket: str, identity: str) -> float:
