@@ -8,7 +8,6 @@ import importlib
 import json
 import math
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -67,10 +66,7 @@ def main():
     parser.add_argument("kind", help="AWSBatch, CW_AWSBATCH or CW_SUBPROC")
     parser.add_argument("job", choices=["ndvi", "sleep"])
     parser.add_argument("workers", type=int)
-    parser.add_argument("--send-all", action="store_true", help="our manager for 1.4 computes no quick rounds in main")
     arguments = parser.parse_args()
-    if arguments.send_all:
-        importlib.import_module("rios_plugin_awsbatch.pace").LEARNING_ROUNDS = sys.maxsize
     size, block, function = (4000, 256, ndvi) if arguments.job == "ndvi" else (512, 64, sleep)
     with tempfile.TemporaryDirectory() as folder:
         infiles, outfiles = applier.FilenameAssociations(), applier.FilenameAssociations()

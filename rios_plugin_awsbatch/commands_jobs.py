@@ -64,7 +64,7 @@ def submit(  # noqa: PLR0913 - the options of a command
     \b
         rios-awsbatch submit ndvi.py --follow -- /vsis3/bucket/scene.tif /vsis3/bucket/ndvi.tif
     """  # noqa: D301 - click keeps the lines after such a mark as they are
-    from .submit import Script, Wishes, tidy  # noqa: PLC0415 - only when it is run
+    from .submit import Script, Wishes, check, tidy  # noqa: PLC0415 - only when it is run
     from .submit import submit as submit_main  # noqa: PLC0415
 
     script: Script | None = None
@@ -85,6 +85,8 @@ def submit(  # noqa: PLR0913 - the options of a command
         threads,
         dict(_variable(one) for one in variables),
     )
+    if script is not None:
+        check(script)
     clients, settings, stack = _stack()
     job = submit_main(clients, settings, stack, script, wishes)
     what = f"{script.path} ({job.size / 1024:.1f} KiB)" if script is not None else "The image's own script"

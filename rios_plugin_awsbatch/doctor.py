@@ -1,5 +1,6 @@
 """What is here, what is reachable, and what to do about what is not: the command ``rios-awsbatch doctor``."""
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.metadata
@@ -14,16 +15,23 @@ import boto3
 import botocore.exceptions
 
 from .awserrors import AWS_ERRORS, sentence_for
-from .compute import versions
 from .errors import AWSBatchException, StackError
 from .exchange import Clients
-from .settings import Settings, load, variables
+from .settings import PREFIX, Settings, WorkerSettings, load, variables
 from .stack import StackOutputs, read_outputs, typed_outputs
 
 __all__ = ["Finding", "examine"]
 
 Verdict: TypeAlias = Literal["good", "note", "bad"]
 
+_LIBRARIES = (
+    ("cloudpickle", "__version__"),
+    ("numpy", "__version__"),
+    ("osgeo.gdal", "__version__"),
+    ("rios", "RIOS_VERSION"),
+)
+# Said for the hook, and for scripts that are submitted.
+_NO_SETTINGS = {"RIOS_AWSBATCH_AUTOLOAD", "RIOS_AWSBATCH_THREADS"}
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
 _ECR = re.compile(r"^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com[a-z.]*/([^:@]+)(?::([^@]+))?$")
 
@@ -64,7 +72,7 @@ def examine(*, ask_worker: bool = False) -> Iterator[Finding]:
     yield from _in_force(settings)
     stack = yield from _reachable(settings)
     if stack is not None and ask_worker:
-        yield _worker(settings)
+        yield from _worker(settings)
 
 
 def _installed() -> Iterator[Finding]:
@@ -115,6 +123,10 @@ def _in_force(settings: Settings) -> Iterator[Finding]:
         source = next((name for name in names if os.environ.get(name)), None)
         if value is not None:
             yield Finding("good", names[0], f"{value} ({f'from {source}' if source else 'default'})")
+    known = {name for model in (Settings, WorkerSettings) for names in variables(model).values() for name in names}
+    for name in sorted(os.environ.keys() - known - _NO_SETTINGS):
+        if name.startswith(PREFIX):
+            yield Finding("note", name, "is no setting of this package's", "Correct its name, or unset it.")
 
 
 def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | None]:
@@ -123,7 +135,7 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
         who = session.client("sts").get_caller_identity()["Arn"]
         yield Finding("good", "AWS credentials", who)
     except AWS_ERRORS as error:
-        yield Finding("bad", "AWS credentials", sentence_for(error), "Run `aws configure`, or set AWS_PROFILE.")
+        yield Finding("bad", "AWS credentials", sentence_for(error))
         return None
     what = f"Stack {settings.stack} in {settings.region}"
     try:
@@ -203,12 +215,26 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Findin
     return Finding("good", "Worker image", image)
 
 
-def _worker(settings: Settings) -> Finding:
+def libraries() -> dict[str, str]:
+    """Return the versions of what blocks stand on, of that which can be imported."""
+    found = {"Python": platform.python_version()}
+    for name, attribute in _LIBRARIES:
+        with contextlib.suppress(ImportError):
+            found[name] = str(getattr(importlib.import_module(name), attribute, "unknown"))
+    return found
+
+
+def _worker(settings: Settings) -> Iterator[Finding]:
     from .executor import BatchExecutor  # noqa: PLC0415 - starts what it is for only when asked to
 
     try:
         with BatchExecutor(1, settings) as executor:
-            theirs = executor.submit(versions).result()
+            theirs = executor.submit(libraries).result()
     except AWSBatchException as error:
-        return Finding("bad", "Worker", str(error), "Look into the log stream of the job as well.")
-    return Finding("good", "Worker", f"answers, with {theirs}; here is {versions()}")
+        yield Finding("bad", "Worker", str(error), "Look into the log stream of the job as well.")
+        return
+    yield Finding("good", "Worker", f"answers, with {', '.join(' '.join(one) for one in theirs.items())}")
+    for name, ours in libraries().items():
+        if theirs.get(name) != ours:
+            remedy = "Build the image with what is here, or run scripts in it, if the function uses it."
+            yield Finding("note", f"{name} of the worker", f"{theirs.get(name, 'none')}; here is {ours}", remedy)

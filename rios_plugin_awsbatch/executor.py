@@ -138,6 +138,7 @@ class BatchExecutor(Executor):
             shared = run.share((held, {}), f"The shared arguments of {what}")
         packed = run.share(chunk_function, "Function")
         for number, chunk in enumerate(itertools.chain(first, chunks)):
+            self._refuse_shut_down()
             yield self._noted(run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared))
 
     def _noted(self, future: "Future[T]") -> "Future[T]":
@@ -148,12 +149,15 @@ class BatchExecutor(Executor):
 
     def _open_run(self) -> Run:
         with self._lock:
-            if self._shut_down:
-                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._refuse_shut_down()
             if self._lease is None or not self._lease.run.open:
                 self._renew()
             assert self._lease is not None
             return self._lease.run
+
+    def _refuse_shut_down(self) -> None:
+        if self._shut_down:
+            raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _renew(self) -> None:
         if self._lease is not None:

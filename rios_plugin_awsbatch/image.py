@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import logging
 import re
 import shutil
 import subprocess
@@ -40,6 +41,8 @@ __all__ = [
     "plugin_wheel",
     "push",
 ]
+
+log = logging.getLogger(__name__)
 
 BUILDERS: Final = ("docker", "podman", "buildah")
 LATEST_RIOS: Final = "2.0.9"
@@ -153,8 +156,10 @@ def push(builder: str, image: str, repository: str) -> tuple[str, ...]:
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
     if tag in ("", "latest"):
-        with contextlib.suppress(ImageError):  # an image of another kind says nothing of its versions
+        try:
             tag = _tag_in(builder, image)
+        except ImageError:
+            log.warning("image=%s says nothing of its versions; it is pushed as latest only", image)
     tags = dict.fromkeys(["latest", tag or "latest"])
     user, password = _credentials(registry)
     _run(builder, "login", f"--username={user}", "--password-stdin", registry, text=password)

@@ -51,7 +51,8 @@ class AWSBatchJobManager(_Base):
     """Has blocks computed by AWS Batch workers: of each round the first in this process, the others by workers.
 
     Where blocks have turned out to be so quick that sending a round takes longer than computing all of it, this process
-    computes them, each with its own copy of everything as a worker would, until they take longer again.
+    computes them, each with its own copy of everything as a worker would, until they take longer again; or never, if
+    the setting `quick_blocks` says so.
 
     Args:
         numSubJobs: How many blocks are computed at once: RIOS's numThreads. One fewer is the number of workers. They
@@ -72,7 +73,8 @@ class AWSBatchJobManager(_Base):
             )
         super().__init__(numSubJobs)
         self._settings = load(Settings)
-        self._pace = Pace(self._settings.idle_timeout)
+        self._may_be_quick = self._settings.quick_blocks == "main"
+        self._pace = Pace()
         self._quick = 0
         self._lease: Lease | None = None
         self._statistics = Statistics()
@@ -84,7 +86,7 @@ class AWSBatchJobManager(_Base):
             Exception: What `function` raised for a block, with the worker's traceback as its cause.
             AWSBatchException: A block could not be computed.
         """
-        quick = len(fnInputs) > 1 and not self._pace.worth_sending(len(fnInputs) - 1)
+        quick = len(fnInputs) > 1 and self._may_be_quick and not self._pace.worth_sending(len(fnInputs) - 1)
         begun = time.monotonic()
         jobIDlist = self._compute_quick(function, fnInputs) if quick else self.startAllJobs(function, fnInputs)
         self.waitOnJobs(jobIDlist)
@@ -108,13 +110,21 @@ class AWSBatchJobManager(_Base):
             raise
 
     def _compute_quick(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
-        """Compute `jobInputs` here, but send what is left if they are not as quick as they were; return as above."""
+        """Compute `jobInputs` here, but send what is left if they are not as quick as they were; return as above.
+
+        The first one comes last: it may change the script's own otherargs, and the others have those of before.
+        """
         first, *rest = jobInputs
-        outputs = [self._compute(function, lambda: (first,))]
+        outputs: list[Any] = []
         while rest and not self._pace.worth_sending(len(rest)):
             outputs.append(self._compute(function, functools.partial(_own, rest.pop(0))))
-        self._quick += len(outputs) - 1
-        return [*outputs, *self._send(function, rest)]
+        if not self._quick:
+            log.info("main computes rounds of blocks that are quicker than their way to the workers")
+        self._quick += len(outputs)
+        if rest:
+            self._pace.mistaken()
+        output, *futures = self.startAllJobs(function, [first, *rest])
+        return [output, *outputs, *futures]
 
     def _compute(self, function: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Any:
         begun = time.monotonic()

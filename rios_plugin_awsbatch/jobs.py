@@ -205,7 +205,7 @@ def follow(
         job = _patiently(clients, stack, job_id)
         _refuse_array(job)
         state = f"{job['status']} {_waiting_for(job)}".rstrip()
-        if state != seen:
+        if state != seen and job["status"] not in ENDED:  # its end is told after its last lines
             note(f"Job {job_id} is {state}")
             seen = state
         stream = job.get("container", {}).get("logStreamName")
@@ -325,9 +325,16 @@ def _line(job: Any, stack: MainStack) -> JobLine:
         job_id=job["jobId"],
         name=job["jobName"],
         kind=kind,
-        status=job["status"],
+        status=_status(job),
         size=job.get("arrayProperties", {}).get("size") or 1,
         created=dt.datetime.fromtimestamp(job["createdAt"] / 1000, dt.timezone.utc),
         seconds=seconds,
-        reason=job.get("statusReason", ""),
+        reason="" if job["status"] == "SUCCEEDED" else job.get("statusReason", ""),
     )
+
+
+def _status(job: Any) -> str:
+    """Return the status of a job, or of an array's children: the array itself waits until all of them have ended."""
+    counts = job.get("arrayProperties", {}).get("statusSummary", {})
+    begun = [f"{counts[state]} {state}" for state in STATES if counts.get(state)]
+    return ", ".join(begun) if begun and job["status"] not in ENDED else str(job["status"])

@@ -3,7 +3,6 @@
 import collections
 import math
 import statistics
-import time
 
 __all__ = ["Pace"]
 
@@ -12,18 +11,11 @@ LEARNING_ROUNDS = 12
 
 
 class Pace:
-    """Learns what sending adds to a round, and what a block takes.
+    """Learns what sending adds to a round, and what a block takes."""
 
-    Args:
-        idle_timeout: Seconds after which workers without a task leave. A round is sent in half of them, whatever is
-            quicker, so that they are there when blocks take longer, and what is known of sending is fresh.
-    """
-
-    def __init__(self, idle_timeout: float) -> None:
-        self._sent_again_after = idle_timeout / 2
+    def __init__(self) -> None:
         self._added: collections.deque[float] = collections.deque(maxlen=LEARNING_ROUNDS)
         self._block = math.inf
-        self._latest = time.monotonic()
 
     def computed(self, seconds: float) -> None:
         """Note what the latest block took here."""
@@ -32,10 +24,13 @@ class Pace:
     def sent(self, seconds: float) -> None:
         """Note what a round took that was sent, but for its first block, which was computed here meanwhile."""
         self._added.append(seconds - self._block)
-        self._latest = time.monotonic()
+
+    def mistaken(self) -> None:
+        """Note that a round was not as quick as it seemed: learn anew, and twice as long, as blocks differ much."""
+        self._added = collections.deque(maxlen=2 * (self._added.maxlen or LEARNING_ROUNDS))
 
     def worth_sending(self, blocks: int) -> bool:
         """Say whether `blocks` blocks should rather be sent than computed here one after the other."""
-        if len(self._added) < LEARNING_ROUNDS or time.monotonic() - self._latest > self._sent_again_after:
+        if len(self._added) != self._added.maxlen:
             return True
         return blocks * self._block > statistics.median(self._added)

@@ -42,6 +42,12 @@ def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> d
     _refuse_idle(given, wanted, fargate=fargate)
     if "MaxVCPUS" not in given and before["MaxVCPUS"] in ("0", _needed_vcpus(before)):
         given = {**given, "MaxVCPUS": _needed_vcpus(wanted)}
+    most = float({**wanted, **given}["MaxVCPUS"]) or float(wanted["MaxJobs"])
+    if most < max(float(wanted["VCPUS"]), float(wanted["MainVCPUS"])):
+        raise StackError(
+            f"--maxvcpus is {most:g}, fewer than one worker or main script has: no job could ever start. Give more, or "
+            "less --vcpus or --mainvcpus."
+        )
     # The template gives Fargate the next size up from RIOS's default.
     memory = 4096 if fargate and wanted["MaxMemory"] == "4000" else int(wanted["MaxMemory"])
     worker = (float(wanted["VCPUS"]), memory)

@@ -98,6 +98,10 @@ class Settings(_CommonSettings):
     """
 
     stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
+    quick_blocks: Literal["main", "workers"] = Field(
+        "main",
+        description="RIOS 1.4: who computes blocks that are quicker than their way to the workers and back.",
+    )
     job_queue: str | None = Field(None, description="Batch job queue; the stack's, if not given.")
     job_definition: str | None = Field(None, description="Job definition of workers; the stack's, if not given.")
     vcpus: float | None = Field(None, gt=0, description="vCPUs of a worker; the job definition's, if not given.")

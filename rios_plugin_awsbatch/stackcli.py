@@ -24,6 +24,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _console = Console(highlight=False, soft_wrap=True)
 
+# What CloudWatch knows: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_LOG_DAYS = [str(days) for days in (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)]
 # Option, parameter of the template, type, help.
 _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--ecrname", "ECRName", str, "Name of the repository of worker images; main's gets `main` appended."),
@@ -64,7 +66,7 @@ _OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--attempts", "Attempts", click.IntRange(1, 10), "Starts of a job that loses its machine."),
     ("--timeout", "JobTimeout", click.IntRange(60, 1209600), "Seconds after which Batch ends a job."),
     ("--rundays", "RunDays", click.IntRange(1), "Days after which the bucket drops what runs left."),
-    ("--logdays", "LogDays", click.IntRange(1), "Days for which logs are kept."),
+    ("--logdays", "LogDays", click.Choice(_LOG_DAYS), "Days for which logs are kept."),
 )
 
 
@@ -107,6 +109,7 @@ def _what(command: Command) -> Command:
 
 _wait = click.option("--wait", is_flag=True, help="Look on, and show what happens, until it is done.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask before images or objects are deleted.")
+_dont_ask = click.option("--yes", is_flag=True, help="Do not ask; nobody is asked without a terminal.")
 
 
 @click.group()
@@ -137,7 +140,7 @@ def modify(stackname: str | None, region: str | None, *, wait: bool, yes: bool, 
 @stack.command()
 @_where
 @_wait
-@_yes
+@_dont_ask
 def delete(stackname: str | None, region: str | None, *, wait: bool, yes: bool) -> None:
     """Delete the stack with all that is in it: jobs, images, objects, logs."""
     _delete(_managed(stackname, region), wait=wait, yes=yes)
@@ -169,7 +172,7 @@ def createbatch(stackname: str | None, region: str | None, *, wait: bool, yes: b
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @_where
 @_wait
-@_yes
+@_dont_ask
 def deletebatch(stackname: str | None, region: str | None, *, wait: bool, yes: bool) -> None:
     """Delete the CloudFormation stack for RIOS on AWS Batch, with all that is in it."""
     _delete(_managed(stackname, region), wait=wait, yes=yes)
@@ -215,7 +218,9 @@ def _parameters(
         for name, value in options.items()
         if value is not None
     }
-    pairs = (text.partition(",") for text in tags)
+    pairs = [text.partition(",") for text in tags]
+    if not all(key for key, _, _ in pairs):
+        raise click.UsageError("A tag has a key before its comma: --tag KEY or --tag KEY,VALUE.")
     tagged = {key: value if comma else "1" for key, comma, value in pairs}
     return {**{f"AZ{number}": zone for number, zone in enumerate(zones, 1)}, **given}, tagged
 
@@ -271,6 +276,7 @@ def _interruptible(sentence: str) -> Iterator[None]:
 
 
 def _delete(managed: "ManagedStack", *, wait: bool, yes: bool) -> None:
+    managed.refuse_undeletable()
     if not yes and sys.stdin.isatty():
         click.confirm(f"Delete {managed}, its images, its objects and its logs?", abort=True)
     with _interruptible("`rios-awsbatch stack status` says how far it is; delete it again if it does not go."):

@@ -261,8 +261,9 @@ class ManagedStack:
                 **retagged,
             )["Id"]
             fargate = {**defaults, **now, **given}["ComputeType"].startswith("fargate")
-            plan = self._planned(change_set, fargate=fargate)
-            self._refuse_harmful(plan, found["StackId"])
+            with self._discarded_on_error(change_set):
+                plan = self._planned(change_set, fargate=fargate)
+                self._refuse_harmful(plan, found["StackId"])
             return plan
 
     def _refuse_unchangeable(self, found: "StackTypeDef") -> None:
@@ -272,20 +273,24 @@ class ManagedStack:
         self._refuse_foreign(found)
         self._refuse_unready(found)
 
-    def _refuse_harmful(self, plan: Plan, stack_id: str) -> None:
+    @contextlib.contextmanager
+    def _discarded_on_error(self, change_set: str) -> Iterator[None]:
         with contextlib.ExitStack() as undo:
-            undo.callback(self.discard, plan)
-            kinds = {change.kind for change in plan.changes if change.replaced}
-            if _SUBNET in kinds and _VPC not in kinds:  # the new ones would want the addresses of the old ones
-                raise StackError(f"The zones of {self} cannot be changed: delete it, and create it with --az.")
-            taken = [change.resource for change in plan.changes if change.deletes and change.kind in _OF_JOBS]
-            jobs = len(self._contents.unfinished(self._resources(stack_id))) if taken else 0
-            if jobs:
-                raise StackError(
-                    f"This change deletes or replaces {', '.join(taken)}, and {number_of(jobs, 'job', 'jobs')} of "
-                    f"{self} would be lost: wait until all have ended, or end them with `rios-awsbatch cancel`."
-                )
+            undo.callback(self._cloudformation.delete_change_set, ChangeSetName=change_set)
+            yield
             undo.pop_all()
+
+    def _refuse_harmful(self, plan: Plan, stack_id: str) -> None:
+        kinds = {change.kind for change in plan.changes if change.replaced}
+        if _SUBNET in kinds and _VPC not in kinds:  # the new ones would want the addresses of the old ones
+            raise StackError(f"The zones of {self} cannot be changed: delete it, and create it with --az.")
+        taken = [change.resource for change in plan.changes if change.deletes and change.kind in _OF_JOBS]
+        jobs = len(self._contents.unfinished(self._resources(stack_id))) if taken else 0
+        if jobs:
+            raise StackError(
+                f"This change deletes or replaces {', '.join(taken)}, and {number_of(jobs, 'job', 'jobs')} of {self} "
+                "would be lost: wait until all have ended, or end them with `rios-awsbatch cancel`."
+            )
 
     def _planned(self, change_set: str, *, fargate: bool) -> Plan:
         changes: list[Change] = []
@@ -296,8 +301,8 @@ class ManagedStack:
             time.sleep(self._poll_seconds)
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "CloudFormation gives no reason")
-            self._cloudformation.delete_change_set(ChangeSetName=change_set)
             if any(sentence in reason for sentence in _NO_CHANGES):
+                self._cloudformation.delete_change_set(ChangeSetName=change_set)
                 return Plan((), None)
             raise StackError(f"Cannot change {self}: {reason}")
         pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
@@ -329,12 +334,13 @@ class ManagedStack:
             return iter(())
         with self._explained("change"):
             stack_id = self._existing()["StackId"]
-            self._refuse_harmful(plan, stack_id)  # who was asked may have taken a while
-            going = [change.name for change in plan.changes if change.deletes and change.kind == BUCKET]
-            steps = [step for bucket in going for step in self._contents.delete_objects(bucket)]
-            before = self._resources(stack_id)
-            newest = newest_event(self._cloudformation, stack_id)
-            self._cloudformation.execute_change_set(ChangeSetName=plan.change_set)
+            with self._discarded_on_error(plan.change_set):
+                self._refuse_harmful(plan, stack_id)  # who was asked may have taken a while
+                going = [change.name for change in plan.changes if change.deletes and change.kind == BUCKET]
+                steps = [step for bucket in going for step in self._contents.delete_objects(bucket)]
+                before = self._resources(stack_id)
+                newest = newest_event(self._cloudformation, stack_id)
+                self._cloudformation.execute_change_set(ChangeSetName=plan.change_set)
         return itertools.chain(steps, self._changing(stack_id, newest, before))
 
     def _changing(self, stack_id: str, newest: str | None, before: Sequence[Resource]) -> Iterator[Step | Event]:
@@ -366,9 +372,7 @@ class ManagedStack:
                 deleted: what, and why.
         """
         with self._explained("delete"):
-            found = self._existing()
-            self._refuse_undeletable(found)
-            stack_id = found["StackId"]
+            stack_id = self.refuse_undeletable()
             before = self._resources(stack_id)
             for attempt in range(_DELETE_ATTEMPTS):
                 yield from self._contents.delete(self._resources(stack_id))
@@ -388,17 +392,21 @@ class ManagedStack:
             left = self._left(stack_id)
             yield Step(f"Left, because the template says so: {left}" if left else "Nothing is left")
 
-    def _refuse_undeletable(self, found: "StackTypeDef") -> None:
-        status = found["StackStatus"]
-        if status == "REVIEW_IN_PROGRESS":  # nothing is in it
-            return
-        self._refuse_foreign(found, rios=True)
-        if found.get("EnableTerminationProtection"):
-            raise StackError(
-                f"The {self} is protected from deletion: end its termination protection, in CloudFormation's console."
-            )
-        if status not in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
-            self._refuse_in_progress(found)
+    def refuse_undeletable(self) -> str:
+        """Raise if there is no such stack, or it may not be deleted; return its id."""
+        with self._explained("delete"):
+            found = self._existing()
+            status = found["StackStatus"]
+            if status != "REVIEW_IN_PROGRESS":  # else nothing is in it
+                self._refuse_foreign(found, rios=True)
+                if found.get("EnableTerminationProtection"):
+                    raise StackError(
+                        f"The {self} is protected from deletion: end its termination protection, in CloudFormation's "
+                        "console."
+                    )
+                if status not in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+                    self._refuse_in_progress(found)
+            return found["StackId"]
 
     def _left(self, stack_id: str) -> str:
         return ", ".join(f"{one.kind} {one.name}" for one in self._resources(stack_id) if one.there)

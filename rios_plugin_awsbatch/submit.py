@@ -45,7 +45,7 @@ from .submission import (
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-__all__ = ["MainStack", "Script", "Submitted", "Wishes", "main_stack", "submit", "sweep_submissions", "tidy"]
+__all__ = ["MainStack", "Script", "Submitted", "Wishes", "check", "main_stack", "submit", "sweep_submissions", "tidy"]
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +224,15 @@ def submit(clients: Clients, settings: Settings, stack: MainStack, script: Scrip
     return Submitted(identity if script is not None else "", answer["jobId"], size, image)
 
 
+def check(script: Script) -> None:
+    """Raise SubmissionError for what is missing here, before AWS is asked for anything."""
+    _file(script.path, "The script")
+    if script.requirements is not None:
+        _file(script.requirements, "The list of requirements")
+    if script.folder is not None and not script.folder.is_dir():
+        raise SubmissionError(f"There is no folder {script.folder}.")
+
+
 def sweep_submissions(clients: Clients, bucket: str, *, ended: str | None = None) -> list[str]:
     """Delete what is left of submissions whose jobs have ended.
 
@@ -275,13 +284,12 @@ def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
     Raises:
         SubmissionError: Something is missing, unreadable, or cannot travel.
     """
+    check(script)
     path = _file(script.path, "The script")
     requirements = None if script.requirements is None else _file(script.requirements, "The list of requirements")
     folder = path.parent
     if script.folder is not None:
         folder = script.folder.resolve()
-        if not folder.is_dir():
-            raise SubmissionError(f"There is no folder {script.folder}.")
         if folder not in path.parents:
             raise SubmissionError(
                 f"{script.path} is not in {script.folder}; the folder that travels must hold the script."

@@ -78,6 +78,19 @@ def test_no_call_is_taken_after_shutdown(cloud):
     assert not cloud.left()
 
 
+def test_a_map_that_is_ahead_of_its_reader_ends_with_its_executor(cloud):
+    """Also where another executor keeps the run going: what has been sent still comes, and no more is sent."""
+    with BatchExecutor(1) as other:
+        assert other.submit(abs, -1).result(PATIENCE) == 1
+        executor = BatchExecutor(1)
+        results = executor.map(abs, range(-9, 0), buffersize=2)
+        assert next(results) == 9
+        executor.shutdown()
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            list(results)
+    assert not cloud.run_queues()
+
+
 def test_shutdown_can_cancel_what_waits(cloud, tmp_path):
     """With cancel_futures, what has no result yet is cancelled, and nobody waits for the workers to finish it."""
     with calls.let_go(tmp_path / "go") as go:

@@ -211,11 +211,12 @@ def test_blocks_quicker_than_their_transport_are_computed_by_main(manager):
     given = types.SimpleNamespace(total=0, table=np.zeros(3))
     outputs = manager.runSubJobs(accumulate, blocks(3, otherargs=given))
     assert [output.total for output in outputs] == [0, 20, 40]
-    assert given.total == 0
+    assert [output.table for output in outputs] == [given.table.size] * 3, "none sees what another one has changed"
+    assert given.table.tolist() == [1, 1, 1], "main's own block changes the script's, as without a manager"
 
 
 def test_blocks_that_take_longer_again_are_sent_again(manager):
-    """Main has computed some, and then meets one that is worth sending: the rest of its round goes to the workers."""
+    """Main computes one that is not quick any more, and the rest of its round goes to the workers."""
 
     def double_slowly(info, inputs, outputs):
         time.sleep(2.0)
@@ -225,7 +226,16 @@ def test_blocks_that_take_longer_again_are_sent_again(manager):
         manager.runSubJobs(double, blocks(3))
     outputs = manager.runSubJobs(double_slowly, blocks(3))
     assert [output.place for output in outputs] == [(number, 7) for number in range(3)]
-    assert os.getpid() not in {output.pid for output in outputs[1:]}
+    assert outputs[2].pid != os.getpid()
+
+
+def test_quick_blocks_can_be_left_to_the_workers(warm, monkeypatch):  # noqa: ARG001 - what stays warm ends with it
+    """By a setting, for a main that has less memory, or lacks what the function needs."""
+    monkeypatch.setenv("RIOS_AWSBATCH_QUICK_BLOCKS", "workers")
+    manager = AWSBatchJobManager(2)
+    rounds = [manager.runSubJobs(double, blocks(2)) for _ in range(LEARNING_ROUNDS + 5)]
+    assert os.getpid() not in {output.pid for _, output in rounds}
+    manager.finalise()
 
 
 # Errors

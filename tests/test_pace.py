@@ -1,14 +1,12 @@
 """When main sends a round of blocks, and when it computes all of it."""
 
-import itertools
-
 import pytest
 
 from rios_plugin_awsbatch.pace import LEARNING_ROUNDS, Pace
 
 
-def learned(block, rounds, idle_timeout=3600):
-    pace = Pace(idle_timeout)
+def learned(block, rounds):
+    pace = Pace()
     for seconds in rounds:
         pace.computed(block)
         pace.sent(seconds)
@@ -17,7 +15,7 @@ def learned(block, rounds, idle_timeout=3600):
 
 def test_until_enough_is_known_every_round_is_sent():
     """However quick the blocks are: the first rounds wait for workers to start, and tell nothing."""
-    assert Pace(3600).worth_sending(1)
+    assert Pace().worth_sending(1)
     assert learned(0.001, [0.1] * (LEARNING_ROUNDS - 1)).worth_sending(7)
     assert not learned(0.001, [0.1] * LEARNING_ROUNDS).worth_sending(7)
 
@@ -43,9 +41,13 @@ def test_a_block_that_took_longer_has_the_next_ones_sent():
     assert not pace.worth_sending(1)
 
 
-def test_now_and_then_a_round_is_sent_to_keep_the_workers(monkeypatch):
-    """Before the time-out of idle workers, lest they are gone when blocks take longer."""
-    seconds = itertools.count(step=10)
-    monkeypatch.setattr("time.monotonic", lambda: float(next(seconds)))
-    pace = learned(0.001, [0.1] * LEARNING_ROUNDS, idle_timeout=60)
-    assert [pace.worth_sending(3) for _ in range(4)] == [False, False, False, True]
+def test_a_mistake_is_unlearnt():
+    """Where main's block is quick and others are not, it is found out seldom: each time after twice as many rounds."""
+    pace = learned(0.001, [0.5] * LEARNING_ROUNDS)
+    for rounds in (2 * LEARNING_ROUNDS, 4 * LEARNING_ROUNDS):
+        assert not pace.worth_sending(3)
+        pace.mistaken()
+        for _ in range(rounds):
+            assert pace.worth_sending(3)
+            pace.computed(0.001)
+            pace.sent(0.5)

@@ -34,6 +34,8 @@ def test_vcpus_follow_from_jobs():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"MaxVCPUS": "2", "VCPUS": "8"}, "--maxvcpus is 2, fewer than one worker or main script has"),
+        ({"MaxVCPUS": "2", "MainVCPUS": "4"}, "--maxvcpus is 2, fewer"),
         ({"ComputeType": "fargate", "VCPUS": "3"}, "Fargate has no worker with 3 vCPUs"),
         ({"ComputeType": "fargate", "MaxMemory": "5000"}, "2048 to 8192 MiB in steps of 1024"),
         ({"ComputeType": "fargate", "VCPUS": "0.25", "MaxMemory": "1536"}, "it has 512, 1024 or 2048 MiB"),

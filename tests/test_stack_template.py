@@ -182,9 +182,10 @@ def test_environments_on_ec2_can_be_updated_in_place():
 
 @pytest.mark.parametrize("name", ON_EC2)
 def test_an_update_ends_no_job(name):
-    """Jobs that run while the environment is updated go on for five days, the longest that Batch allows."""
+    """Jobs that run while the environment is updated go on for the longest time that Batch allows in the partition."""
     policy = properties(name)["UpdatePolicy"]
-    assert policy == {"TerminateJobsOnUpdate": False, "JobExecutionTimeoutMinutes": 7200}
+    longest = {"If": ["LongUpdates", 7200, 360]}
+    assert policy == {"TerminateJobsOnUpdate": False, "JobExecutionTimeoutMinutes": longest}
 
 
 def test_idle_environments_have_no_machines():

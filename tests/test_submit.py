@@ -515,6 +515,14 @@ def test_jobs_lists_main_scripts_and_workers(script):
     assert any(re.search(rf"^{JOB} +2 workers +rios-\S+ +SUCCEEDED ", line) for line in lines)
 
 
+def test_workers_at_work_are_listed_as_running(stack, script):
+    """Batch calls an array pending until all of its children have ended; what counts is what they do."""
+    ended = submit(script(CALLS_WORKERS.replace("return", "import time; time.sleep(60); return")))
+    eventually(lambda: re.search(r" 2 workers +rios-\S+ +2 RUNNING ", run("rios-awsbatch", "jobs").out))
+    run("rios-awsbatch", "cancel", ended.job)
+    eventually(lambda: not stack.left())
+
+
 @pytest.mark.usefixtures("stack")
 def test_a_job_can_be_named(script):
     """By its name, if it is the only one; an unclear name, or none, is one sentence."""

@@ -150,8 +150,9 @@ class JobService:
         self._log = log
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
-        self._runnable: list[Job] = []
-        self._running: collections.Counter[str] = collections.Counter()  # by compute environment
+        # By compute environment:
+        self._runnable: dict[str, collections.deque[Job]] = collections.defaultdict(collections.deque)
+        self._running: collections.Counter[str] = collections.Counter()
 
     def submit(self, job: Job) -> None:
         """Take a job, with its children if it is an array job's parent."""
@@ -203,19 +204,16 @@ class JobService:
 
     def _enqueue(self, job: Job) -> None:
         job.status = "RUNNABLE"
-        self._runnable.append(job)
+        self._runnable[job.spec.compute_environment].append(job)
 
     def _dispatch(self) -> None:
-        waiting, self._runnable = self._runnable, []
-        for job in waiting:
-            if job.status != "RUNNABLE":
-                continue
-            if self._running[job.spec.compute_environment] >= self._workers:
-                self._runnable.append(job)
-                continue
-            job.status = "STARTING"
-            self._running[job.spec.compute_environment] += 1
-            threading.Thread(target=self._attempt, args=[job], daemon=True, name=f"job-{job.id}").start()
+        for environment, waiting in self._runnable.items():
+            while waiting and self._running[environment] < self._workers:
+                job = waiting.popleft()
+                if job.status == "RUNNABLE":
+                    job.status = "STARTING"
+                    self._running[environment] += 1
+                    threading.Thread(target=self._attempt, args=[job], daemon=True, name=f"job-{job.id}").start()
 
     def _attempt(self, job: Job) -> None:
         attempt = Attempt(f"{job.spec.definition_name}/default/{uuid.uuid4().hex}")
