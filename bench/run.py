@@ -69,6 +69,7 @@ def main():
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - set(SCENARIOS):
         parser.error(f"no scenario {', '.join(unknown)}")
+    os.environ["RIOS_AWSBATCH_QUICK_BLOCKS"] = "workers"  # it is their blocks that are measured
     # 2 GB of blocks in flight belong on the server's disk.
     os.environ.setdefault("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", str(64 * 1024))
     console = Console(width=None if sys.stdout.isatty() else 160)
