@@ -23,14 +23,13 @@ def main():
     outfiles = applier.FilenameAssociations()
     infiles.scene, outfiles.ndvi = sys.argv[1:]
 
-    otherargs = applier.OtherInputs()
-    otherargs.threshold = 0.2
-    otherargs.green = 0
-
     controls = applier.ApplierControls()
+    controls.setConcurrencyStyle(ConcurrencyStyle(computeWorkerKind=CW_AWSBATCH, numComputeWorkers=2))
     controls.setOutputDriverName("GTiff")
     controls.setCreationOptions(["COMPRESS=DEFLATE", "TILED=YES"])
-    controls.setConcurrencyStyle(ConcurrencyStyle(computeWorkerKind=CW_AWSBATCH, numComputeWorkers=2))
+
+    otherargs = applier.OtherInputs()
+    otherargs.green, otherargs.threshold = 0, 0.2
     done = applier.apply(ndvi, infiles, outfiles, otherargs, controls)
 
     # Each task had a copy of otherargs of its own; the sum over all of them is exact.

@@ -11,10 +11,8 @@ def ndvi(info, inputs, outputs):
     outputs.ndvi = ((infrared - red) / np.maximum(infrared + red, 1))[np.newaxis]
 
 
-infiles = applier.FilenameAssociations()
-infiles.img = sys.argv[1]
-outfiles = applier.FilenameAssociations()
-outfiles.ndvi = sys.argv[2]
+inputs, outputs = applier.FilenameAssociations(), applier.FilenameAssociations()
+inputs.img, outputs.ndvi = sys.argv[1:3]
 controls = applier.ApplierControls()
 controls.setWindowXsize(32)
 controls.setWindowYsize(32)
@@ -24,4 +22,4 @@ if sys.argv[3:]:
     controls.setNumThreads(int(sys.argv[3]))
 if sys.argv[4:]:
     controls.setJobManagerType(sys.argv[4])
-applier.apply(ndvi, infiles, outfiles, controls=controls)
+applier.apply(ndvi, inputs, outputs, controls=controls)

@@ -12,10 +12,8 @@ def ndvi(info, inputs, outputs):
     outputs.ndvi = ((infrared - red) / np.maximum(infrared + red, 1))[np.newaxis]
 
 
-infiles = applier.FilenameAssociations()
-infiles.img = sys.argv[1]
-outfiles = applier.FilenameAssociations()
-outfiles.ndvi = sys.argv[2]
+inputs, outputs = applier.FilenameAssociations(), applier.FilenameAssociations()
+inputs.img, outputs.ndvi = sys.argv[1:3]
 controls = applier.ApplierControls()
 controls.setWindowSize(32, 32)
 controls.setOutputDriverName("GTiff")
@@ -23,4 +21,4 @@ controls.setCreationOptions(["TILED=YES", "BLOCKXSIZE=32", "BLOCKYSIZE=32"])
 if sys.argv[3:]:
     style = ConcurrencyStyle(numComputeWorkers=int(sys.argv[3]), computeWorkerKind=CW_AWSBATCH)
     controls.setConcurrencyStyle(style)
-applier.apply(ndvi, infiles, outfiles, controls=controls)
+applier.apply(ndvi, inputs, outputs, controls=controls)

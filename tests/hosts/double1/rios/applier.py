@@ -36,14 +36,14 @@ class ApplierControls:
     def setWindowYsize(self, size):
         self.window[1] = size
 
-    def setTempdir(self, tempdir):
-        self.tempdir = tempdir
+    def setNumThreads(self, count):
+        self.numThreads = count
 
-    def setNumThreads(self, numThreads):
-        self.numThreads = numThreads
+    def setJobManagerType(self, kind):
+        self.jobManagerType = kind
 
-    def setJobManagerType(self, jobMgrType):
-        self.jobManagerType = jobMgrType
+    def setTempdir(self, folder):
+        self.tempdir = folder
 
     def setOutputDriverName(self, name):
         """Have only one format."""

@@ -13,20 +13,13 @@ from . import rioserrors
 CW_NONE, CW_AWSBATCH = "CW_NONE", "CW_AWSBATCH"
 
 
+@dataclasses.dataclass
 class ConcurrencyStyle:
-    def __init__(
-        self,
-        numReadWorkers=0,
-        numComputeWorkers=0,
-        computeWorkerKind=CW_NONE,
-        computeWorkerExtraParams=None,
-        computeWorkersRead=None,
-    ):
-        self.numReadWorkers = numReadWorkers
-        self.numComputeWorkers = numComputeWorkers
-        self.computeWorkerKind = computeWorkerKind
-        self.computeWorkerExtraParams = computeWorkerExtraParams
-        self.computeWorkersRead = computeWorkersRead
+    numReadWorkers: int = 0
+    numComputeWorkers: int = 0
+    computeWorkerKind: str = CW_NONE
+    computeWorkerExtraParams: dict | None = None
+    computeWorkersRead: bool | None = None
 
 
 class FilenameAssociations:
