@@ -1,6 +1,7 @@
 """AWS Batch over `jobs`: moto keeps queues, definitions and compute environments; jobs become processes."""
 
 import json
+import re
 import sys
 import time
 import uuid
@@ -11,7 +12,7 @@ from typing import Any
 
 import moto.batch.urls
 from moto.batch.exceptions import ClientException
-from moto.batch.models import JOB_NAME_REGEX, BatchBackend, JobDefinition, JobQueue, batch_backends
+from moto.batch.models import BatchBackend, JobDefinition, JobQueue, batch_backends
 from moto.batch.responses import BatchResponse
 from moto.batch.utils import make_arn_for_job
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -31,6 +32,8 @@ _MOST_RULES = 5
 _MOST_OVERRIDES = 8192
 _MOST_DESCRIBED = 100
 _PAGE = 1000
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html; moto's wants two characters
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _STREAM_SHOWN = 8  # characters of the name of a log stream; enough to tell workers apart
 _ARRAY_SIZES = range(2, 10_001)
 
@@ -103,7 +106,7 @@ class _BatchBackend(BatchBackend):
 
     def _spec(self, request: Mapping[str, Any]) -> JobSpec:
         _require(
-            JOB_NAME_REGEX.match(request.get("jobName") or "") is not None,
+            _JOB_NAME.fullmatch(request.get("jobName") or "") is not None,
             "Job name should match valid pattern",
         )
         _require(not request.get("dependsOn"), "The embedded AWS has no dependencies between jobs")
