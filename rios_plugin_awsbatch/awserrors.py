@@ -1,12 +1,14 @@
 """What boto3's errors mean, and what to do about them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 import botocore.exceptions
 
 from .errors import AWSBatchException
 
-__all__ = ["AWS_ERRORS", "error_code", "is_missing_queue", "is_passing", "sentence_for"]
+__all__ = ["AWS_ERRORS", "error_code", "explained", "is_missing_queue", "is_passing", "sentence_for"]
 
 AWS_ERRORS: Final = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)  # what clients raise
 _STALE = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
@@ -30,6 +32,15 @@ def sentence_for(error: Exception) -> str:
     if isinstance(error, botocore.exceptions.HTTPClientError | botocore.exceptions.ConnectionError):
         return f"AWS cannot be reached ({error})."
     return str(error)
+
+
+@contextlib.contextmanager
+def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
+    """Turn an error of boto3's into one of `kind`: `what` failed, and why."""
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise kind(f"{what}: {sentence_for(error)}") from error
 
 
 def error_code(error: botocore.exceptions.ClientError) -> str:

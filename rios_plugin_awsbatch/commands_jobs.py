@@ -64,7 +64,8 @@ def submit(  # noqa: PLR0913 - the options of a command
     \b
         rios-awsbatch submit ndvi.py --follow -- /vsis3/bucket/scene.tif /vsis3/bucket/ndvi.tif
     """  # noqa: D301 - click keeps the lines after such a mark as they are
-    from .submit import Script, Wishes, check, tidy  # noqa: PLC0415 - only when it is run
+    from .packing import Script, check  # noqa: PLC0415 - only when it is run
+    from .submit import Wishes, tidy  # noqa: PLC0415
     from .submit import submit as submit_main  # noqa: PLC0415
 
     script: Script | None = None

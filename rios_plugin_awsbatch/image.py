@@ -24,7 +24,7 @@ from typing import Any, Final
 import boto3
 
 from ._version import __version__
-from .awserrors import AWS_ERRORS, sentence_for
+from .awserrors import explained
 from .errors import ImageError, StackError
 from .settings import Settings, load
 from .shipped import folder
@@ -242,10 +242,8 @@ def _container(builder: str, image: str) -> Iterator[str]:
 def _credentials(registry: str) -> tuple[str, str]:
     """Return user and password for a registry of ECR; good for half a day."""
     region = registry.partition(".ecr.")[2].partition(".")[0]
-    try:
+    with explained(ImageError, f"Cannot log in to {registry}"):
         answer: Any = boto3.client("ecr", region_name=region).get_authorization_token()
-    except AWS_ERRORS as error:
-        raise ImageError(f"Cannot log in to {registry}: {sentence_for(error)}") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")
     return user, password

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
 
-from .awserrors import AWS_ERRORS, is_passing, sentence_for
+from .awserrors import AWS_ERRORS, explained, is_passing, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients
 from .launch import ENDED, advice_for
@@ -91,7 +91,7 @@ def listed(clients: Clients, stack: MainStack, *, ended_within: float | None = N
         SubmissionError: Batch does not say.
     """
     oldest = None if ended_within is None else (time.time() - ended_within) * 1000
-    try:
+    with explained(SubmissionError, f"Cannot list the jobs of {stack.where}"):
         pages = clients.batch.get_paginator("list_jobs")
         found: list[Any] = [
             job
@@ -100,8 +100,6 @@ def listed(clients: Clients, stack: MainStack, *, ended_within: float | None = N
             for page in pages.paginate(jobQueue=queue, jobStatus=state)
             for job in page["jobSummaryList"]
         ]
-    except AWS_ERRORS as error:
-        raise SubmissionError(f"Cannot list the jobs of {stack.where}: {sentence_for(error)}") from error
     # A job that changes its state meanwhile is seen twice: the later state counts.
     by_id = {job["jobId"]: job for job in found if oldest is None or job.get("stoppedAt", oldest) >= oldest}
     return sorted((_line(job, stack) for job in by_id.values()), key=lambda line: line.created, reverse=True)
@@ -135,10 +133,8 @@ def describe(clients: Clients, stack: MainStack, job_id: str) -> Any:
     Raises:
         SubmissionError: There is no such job, or it is another stack's.
     """
-    try:
+    with explained(SubmissionError, f"Cannot look at job {job_id}"):
         jobs = clients.batch.describe_jobs(jobs=[job_id])["jobs"]
-    except AWS_ERRORS as error:
-        raise SubmissionError(f"Cannot look at job {job_id}: {sentence_for(error)}") from error
     if not jobs:
         raise SubmissionError(f"Batch does not know job {job_id}; it forgets a job some days after its end.")
     job: Any = jobs[0]
@@ -158,11 +154,9 @@ def cancel(clients: Clients, stack: MainStack, job_id: str) -> bool:
     """
     if describe(clients, stack, job_id)["status"] in ENDED:
         return False
-    try:
+    with explained(SubmissionError, f"Cannot cancel job {job_id}"):
         clients.batch.terminate_job(jobId=job_id, reason="Cancelled by rios-awsbatch cancel")
-        tidy(clients, stack.bucket, ended=job_id)
-    except AWS_ERRORS as error:
-        raise SubmissionError(f"Cannot cancel job {job_id}: {sentence_for(error)}") from error
+    tidy(clients, stack.bucket, ended=job_id)
     return True
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
-from .awserrors import AWS_ERRORS, error_code, is_missing_queue, sentence_for
+from .awserrors import error_code, explained, is_missing_queue, sentence_for
 from .errors import StackError
 from .exchange import Clients, Exchange, MessageQueue, PayloadStore, s3_age
 from .messages import RunKey, peek_run
@@ -105,20 +105,20 @@ def run_resources(
     created: list[str] = []
     with teardown(key.run) as undo:
         record = RunRecord(store, created)
-        with _explained(f"bucket {stack.bucket} of stack {stack.stack}"):
+        with explained(StackError, f"Cannot use bucket {stack.bucket} of stack {stack.stack}"):
             record.write()
         undo("delete the run's objects", store.clear)
         if settings.in_queue and settings.out_queue:
             urls = (settings.in_queue, settings.out_queue)
             for url in urls:
-                with _explained(f"queue {url}"):
+                with explained(StackError, f"Cannot use queue {url}"):
                     _refuse_used(MessageQueue(clients.sqs, url))
             for url in urls:  # only when both are known to be nobody else's
                 undo(f"empty queue {url}", MessageQueue(clients.sqs, url).drain)
             limit = min(settings.inline_limit, *(_room_in(clients, url) for url in urls))
         else:
             for role in ("tasks", "results"):
-                with _explained(f"a queue for the {role} of run {key.run}"):
+                with explained(StackError, f"Cannot use a queue for the {role} of run {key.run}"):
                     created.append(_create_queue(clients, stack.stack, key.run, role))
                 undo(f"delete the queue of {role}", _deleter(clients, created[-1]))
                 record.write()
@@ -203,7 +203,7 @@ def _terminator(clients: Clients, job: str) -> Callable[[], None]:
 
 def _room_in(clients: Clients, url: str) -> int:
     """Return how many bytes of payload fit into a message of a queue: three quarters, as Base64, less the rest."""
-    with _explained(f"queue {url}"):
+    with explained(StackError, f"Cannot use queue {url}"):
         attributes = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])
     return max(int(attributes["Attributes"]["MaximumMessageSize"]) * 3 // 4 - INLINE_MARGIN, 0)
 
@@ -216,12 +216,3 @@ def _refuse_used(queue: MessageQueue) -> None:
             f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; one run at a time "
             "may own it. Wait for that run to end, or purge the queue."
         )
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn an error of AWS's into a sentence about `what`."""
-    try:
-        yield
-    except AWS_ERRORS as error:
-        raise StackError(f"Cannot use {what}: {sentence_for(error)}") from error

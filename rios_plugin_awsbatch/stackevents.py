@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Event", "events_after", "first_cause", "follow", "latest_operation", "newest_event", "undeleted"]
 
 _STACK: Final = "AWS::CloudFormation::Stack"
+_BEGINS_WITHIN: Final = 300.0
 _BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 
 
@@ -73,9 +74,9 @@ def follow(
     """Yield the events that come after one, until the stack is at rest; return its status then.
 
     The events tell it: for a moment after an order, AWS may say that the status is still that of before. That it is
-    deleted can be none of before.
+    deleted can be none of before, and an order that is not begun after a while will not be.
     """
-    seen = 0
+    seen, latest = 0, time.monotonic()
     while True:
         # Asked before the events: those of the end are then among them.
         status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
@@ -84,7 +85,9 @@ def follow(
             yield event
             if event.name == stack_id and not event.status.endswith("_IN_PROGRESS"):
                 return event.status
-        if status == "DELETE_COMPLETE":
+        if len(events) > seen or status.endswith("_IN_PROGRESS"):
+            latest = time.monotonic()
+        if status == "DELETE_COMPLETE" or time.monotonic() - latest > _BEGINS_WITHIN:
             return status
         seen = len(events)
         time.sleep(poll_seconds)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import botocore.exceptions
 
-from .awserrors import AWS_ERRORS, sentence_for
+from .awserrors import explained
 from .contents import BUCKET, COMPUTE_ENVIRONMENT, JOB_QUEUE, REPOSITORY, Contents, Resource, Step, number_of
 from .errors import StackError
 from .parameters import checked_parameters
@@ -294,13 +294,13 @@ class ManagedStack:
 
     def _planned(self, change_set: str, *, fargate: bool) -> Plan:
         changes: list[Change] = []
-        while (answer := self._cloudformation.describe_change_set(ChangeSetName=change_set))["Status"] not in (
-            "CREATE_COMPLETE",
-            "FAILED",
+        while (answer := self._cloudformation.describe_change_set(ChangeSetName=change_set))["Status"] in (
+            "CREATE_PENDING",
+            "CREATE_IN_PROGRESS",
         ):
             time.sleep(self._poll_seconds)
-        if answer["Status"] == "FAILED":
-            reason = answer.get("StatusReason", "CloudFormation gives no reason")
+        if answer["Status"] != "CREATE_COMPLETE":
+            reason = answer.get("StatusReason", f"its change set is {answer['Status']}")
             if any(sentence in reason for sentence in _NO_CHANGES):
                 self._cloudformation.delete_change_set(ChangeSetName=change_set)
                 return Plan((), None)
@@ -477,12 +477,8 @@ class ManagedStack:
             raise StackError(f"There is no {self}; create it, or name another one with --stackname and --region.")
         return found
 
-    @contextlib.contextmanager
-    def _explained(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except AWS_ERRORS as error:
-            raise StackError(f"Cannot {doing} {self}: {sentence_for(error)}") from error
+    def _explained(self, doing: str) -> contextlib.AbstractContextManager[None]:
+        return explained(StackError, f"Cannot {doing} {self}")
 
 
 def _template() -> str:

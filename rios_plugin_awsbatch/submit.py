@@ -10,49 +10,38 @@ the one who follows it, who cancels it, and otherwise the next to submit, or ``r
 
 import contextlib
 import dataclasses
-import gzip
-import io
 import json
 import logging
-import os
 import re
-import stat
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from .awserrors import AWS_ERRORS, sentence_for
+from .awserrors import AWS_ERRORS, explained, sentence_for
 from .errors import SubmissionError
 from .exchange import Clients, PayloadStore, s3_age
 from .launch import ENDED, container_overrides
+from .packing import Script, pack
 from .resources import STALE_SECONDS, new_run_id
 from .settings import Settings, variables
 from .stack import needed, overridden
 from .submission import (
-    FILES,
-    MANIFEST,
     RECORD,
-    REQUIREMENTS,
     SUBMISSIONS,
-    Manifest,
     archive_key,
-    digest_of,
     read_record,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-__all__ = ["MainStack", "Script", "Submitted", "Wishes", "check", "main_stack", "submit", "sweep_submissions", "tidy"]
+__all__ = ["MainStack", "Submitted", "Wishes", "main_stack", "submit", "sweep_submissions", "tidy"]
 
 log = logging.getLogger(__name__)
 
 COMMAND: Final = "rios-awsbatch-main"
 # What scripts can read to know how many threads were asked for.
 THREADS: Final = "RIOS_AWSBATCH_THREADS"
-_SKIPPED: Final = {"__pycache__", ".git", ".hg", ".svn", ".venv", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 _JOBS_DESCRIBED: Final = 100
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html: what a definition is made from.
 _COPIED: Final = (
@@ -65,23 +54,6 @@ _COPIED: Final = (
     "timeout",
     "platformCapabilities",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Script:
-    """What travels.
-
-    Attributes:
-        path: The script.
-        arguments: Its arguments.
-        folder: A folder that goes with it and holds it; the script alone, if not given.
-        requirements: A pip list of requirements, for the script and for the workers.
-    """
-
-    path: Path
-    arguments: tuple[str, ...] = ()
-    folder: Path | None = None
-    requirements: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,11 +166,13 @@ def submit(clients: Clients, settings: Settings, stack: MainStack, script: Scrip
         if script is not None:
             with tempfile.TemporaryFile() as archive:
                 digest, size = pack(script, archive)
-                with _explained(f"Cannot store {script.path} in bucket {stack.bucket} of {stack.where}"):
+                with explained(
+                    SubmissionError, f"Cannot store {script.path} in bucket {stack.bucket} of {stack.where}"
+                ):
                     clients.s3.upload_fileobj(archive, stack.bucket, archive_key(identity))
             environment["RIOS_AWSBATCH_SUBMISSION"] = f"{identity}:{digest}"
             command = (COMMAND,)
-        with _explained(f"Cannot submit a job to {stack.where}"):
+        with explained(SubmissionError, f"Cannot submit a job to {stack.where}"):
             image = _wanted_image(clients.batch, stack, wishes.image)
             definition, temporary = _definition_for(clients.batch, stack, image, identity)
             if temporary:
@@ -219,18 +193,9 @@ def submit(clients: Clients, settings: Settings, stack: MainStack, script: Scrip
     record["job"] = answer["jobId"]
     if script is not None or temporary:
         # Without it, the sweep would take the submission for one that never became a job.
-        with _explained(f"Job {answer['jobId']} is submitted, but its record cannot be stored"):
+        with explained(SubmissionError, f"Job {answer['jobId']} is submitted, but its record cannot be stored"):
             store.put(RECORD, json.dumps(record).encode())
     return Submitted(identity if script is not None else "", answer["jobId"], size, image)
-
-
-def check(script: Script) -> None:
-    """Raise SubmissionError for what is missing here, before AWS is asked for anything."""
-    _file(script.path, "The script")
-    if script.requirements is not None:
-        _file(script.requirements, "The list of requirements")
-    if script.folder is not None and not script.folder.is_dir():
-        raise SubmissionError(f"There is no folder {script.folder}.")
 
 
 def sweep_submissions(clients: Clients, bucket: str, *, ended: str | None = None) -> list[str]:
@@ -270,82 +235,6 @@ def _sweep_one(clients: Clients, bucket: str, identity: str, definition: str | N
     except AWS_ERRORS as error:
         # Its record stays, so that the next sweep finds what is left.
         log.warning("submission=%s could not be swept: %s", identity, sentence_for(error))
-
-
-# --- the archive
-
-
-def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
-    """Write what travels into an archive.
-
-    Returns:
-        Its SHA-256 and its size.
-
-    Raises:
-        SubmissionError: Something is missing, unreadable, or cannot travel.
-    """
-    check(script)
-    path = _file(script.path, "The script")
-    requirements = None if script.requirements is None else _file(script.requirements, "The list of requirements")
-    folder = path.parent
-    if script.folder is not None:
-        folder = script.folder.resolve()
-        if folder not in path.parents:
-            raise SubmissionError(
-                f"{script.path} is not in {script.folder}; the folder that travels must hold the script."
-            )
-    manifest = Manifest(path.relative_to(folder).as_posix(), script.arguments)
-    try:
-        # No names and times in the gzip header.
-        with (
-            gzip.GzipFile(fileobj=archive, mode="wb", filename="", mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", dereference=True) as tar,
-        ):
-            _add_bytes(tar, MANIFEST, manifest.to_json())
-            if requirements is not None:
-                _add_bytes(tar, REQUIREMENTS, requirements.read_bytes())
-            for file in [path] if script.folder is None else _files_in(folder):
-                tar.add(file, f"{FILES}/{file.relative_to(folder).as_posix()}", recursive=False, filter=_anonymous)
-    except OSError as error:
-        raise SubmissionError(f"{error.filename or script.path} cannot be read: {error.strerror}.") from error
-    size = archive.seek(0, os.SEEK_END)
-    return digest_of(archive), size
-
-
-def _file(path: Path, what: str) -> Path:
-    if not path.is_file():
-        raise SubmissionError(f"{what} {path} {'is a folder' if path.is_dir() else 'does not exist'}.")
-    # The folder resolved, not the name: a link to a script is run under its own name.
-    return path.parent.resolve() / path.name
-
-
-def _files_in(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-        for name in folders:
-            if (here / name).is_symlink():
-                raise SubmissionError(
-                    f"{here / name} is a link to a folder, which cannot travel; copy it, or move it away."
-                )
-        for name in sorted(names):
-            path = here / name
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise SubmissionError(f"{path} is no file that can travel (a socket, a pipe or a device).")
-            yield path
-
-
-def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who owns a file here; nobody there has that name."""
-    info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    return info
-
-
-def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    tar.addfile(info, io.BytesIO(content))
 
 
 # --- the job
@@ -441,14 +330,6 @@ def _living(batch: "BatchClient", jobs: list[str]) -> set[str]:
 def _age(clients: Clients, bucket: str, identity: str) -> float:
     listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"{SUBMISSIONS}{identity}/")
     return s3_age(max((item["LastModified"] for item in listed.get("Contents", [])), default=None), listed)
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    try:
-        yield
-    except AWS_ERRORS as error:
-        raise SubmissionError(f"{what}: {sentence_for(error)}") from error
 
 
 def _quietly(what: str, step: Any) -> None:

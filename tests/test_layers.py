@@ -23,7 +23,7 @@ COMMANDS = {"cli", "stackcli", "commands_image", "commands_jobs", "demo"}
 RASTER = {"raster", "quicklook", "demo", "rios2block"}
 
 MAINS_SIDE = {"run", "executor", "live", "jobmanager", "rios2", "outbox", "inbox", "launch", "workforce", "resources"}
-MAINS_SIDE |= {"submit", "jobs", "image", "pace", "stacks", "stackevents", "contents", "parameters"}
+MAINS_SIDE |= {"submit", "jobs", "image", "pace", "packing", "stacks", "stackevents", "contents", "parameters"}
 WORKERS_SIDE = {"worker", "storer", "hands", "process", "compute", "submission"}
 BLOCKS = {"riosblock", "rios2block"}  # what adapters have workers call
 

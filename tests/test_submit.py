@@ -19,8 +19,9 @@ from helpers import eventually
 
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.exchange import Clients
+from rios_plugin_awsbatch.packing import Script, pack
 from rios_plugin_awsbatch.submission import fetched
-from rios_plugin_awsbatch.submit import Script, pack, sweep_submissions
+from rios_plugin_awsbatch.submit import sweep_submissions
 
 DEFINITIONS = ["riosJobDefinition", "riosJobDefinitionMain", "riosJobDefinitionMainScript"]
 SCRIPTS = Path(sys.executable).parent
@@ -521,6 +522,13 @@ def test_workers_at_work_are_listed_as_running(stack, script):
     eventually(lambda: re.search(r" 2 workers +rios-\S+ +2 RUNNING ", run("rios-awsbatch", "jobs").out))
     run("rios-awsbatch", "cancel", ended.job)
     eventually(lambda: not stack.left())
+
+
+def test_a_name_of_one_letter_is_a_name(stack, script):
+    """Batch takes it, and so does the embedded AWS."""
+    ended = submit(script("", "s.py"))
+    assert job(stack, ended.job)["jobName"] == "s"
+    succeeds(stack, ended.job)
 
 
 @pytest.mark.usefixtures("stack")
