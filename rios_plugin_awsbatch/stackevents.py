@@ -6,6 +6,8 @@ import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from .errors import StackError
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
@@ -69,12 +71,19 @@ def events_after(cloudformation: "CloudFormationClient", stack_id: str, after: s
 
 
 def follow(
-    cloudformation: "CloudFormationClient", stack_id: str, after: str | None, poll_seconds: float
+    cloudformation: "CloudFormationClient",
+    stack_id: str,
+    after: str | None,
+    poll_seconds: float,
+    patience: float = _BEGINS_WITHIN,
 ) -> Generator[Event, None, str]:
     """Yield the events that come after one, until the stack is at rest; return its status then.
 
     The events tell it: for a moment after an order, AWS may say that the status is still that of before. That it is
-    deleted can be none of before, and an order that is not begun after a while will not be.
+    deleted can be none of before.
+
+    Raises:
+        StackError: Nothing has happened for `patience` seconds, and nothing is under way.
     """
     seen, latest = 0, time.monotonic()
     while True:
@@ -87,8 +96,13 @@ def follow(
                 return event.status
         if len(events) > seen or status.endswith("_IN_PROGRESS"):
             latest = time.monotonic()
-        if status == "DELETE_COMPLETE" or time.monotonic() - latest > _BEGINS_WITHIN:
+        if status == "DELETE_COMPLETE":
             return status
+        if time.monotonic() - latest > patience:
+            raise StackError(
+                f"For {patience:g} seconds CloudFormation does nothing about {stack_id}, which is {status}: see its "
+                "events in the console, and order it again."
+            )
         seen = len(events)
         time.sleep(poll_seconds)
 

@@ -214,3 +214,23 @@ def test_a_queue_that_is_gone_is_left_alone(batch, statuses):
     assert list(contents._end_jobs([QUEUE])) == []
     stub.add_response("describe_job_queues", queue_described(*statuses))
     assert contents.unfinished([Resource("AWS::Batch::JobQueue", QUEUE, "CREATE_COMPLETE")]) == {}
+
+
+class Silent:
+    """A CloudFormation that has taken an order and does nothing about it."""
+
+    def describe_stacks(self, **_):
+        return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+
+    def get_paginator(self, _):
+        return self
+
+    def paginate(self, **_):
+        return [{"StackEvents": []}]
+
+
+def test_an_order_that_is_never_begun_is_not_waited_for_for_ever():
+    """The status is still that of before, which must not pass for the end of the order."""
+    following = follow(Silent(), "a stack", None, poll_seconds=0.01, patience=0.05)
+    with pytest.raises(StackError, match=r"does nothing about a stack, which is UPDATE_COMPLETE.*order it again"):
+        next(following)
