@@ -38,7 +38,9 @@ def make_scene(path, size, block):
     scene.SetGeoTransform((0, 1, 0, 0, 0, -1))
     random = np.random.default_rng(1)
     for band in range(1, 5):
-        scene.GetRasterBand(band).WriteArray(random.integers(0, 4000, (size, size), dtype=np.uint16))
+        scene.GetRasterBand(band).WriteArray(
+            random.integers(0, 4000, (size, size), dtype=np.uint16)
+        )
 
 
 def controls_for(kind, workers, block):
@@ -56,7 +58,9 @@ def controls_for(kind, workers, block):
     else:
         structures = importlib.import_module("rios.structures")
         reads = {} if kind == "CW_AWSBATCH" else {"computeWorkersRead": False, "numReadWorkers": 1}
-        style = structures.ConcurrencyStyle(computeWorkerKind=kind, numComputeWorkers=workers, **reads)
+        style = structures.ConcurrencyStyle(
+            computeWorkerKind=kind, numComputeWorkers=workers, **reads
+        )
         controls.setConcurrencyStyle(style)
     return controls
 

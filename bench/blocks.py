@@ -19,7 +19,9 @@ class JobInfo:
     """A double of RIOS 1.4's `RIOSJobInfo`."""
 
     def __init__(self, number, inputs, otherargs=None):
-        self.info = types.SimpleNamespace(xblock=number, yblock=0, blocklookup={"a dataset": "of GDAL"})
+        self.info = types.SimpleNamespace(
+            xblock=number, yblock=0, blocklookup={"a dataset": "of GDAL"}
+        )
         self.inputs = inputs
         self.otherargs = otherargs
 

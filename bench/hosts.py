@@ -40,13 +40,22 @@ def use_worker(command):
     name = "riosJobDefinition"
     (known, *_) = batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
     properties = {**known["containerProperties"], "command": command}
-    batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=properties)
+    batch.register_job_definition(
+        jobDefinitionName=name, type="container", containerProperties=properties
+    )
 
 
 def measure(kind, job, workers, *, own=False, **variables):
     """Return what `apply_job.py` measured, with RIOS's own manager or ours."""
-    path = os.pathsep.join([str(HERE / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, **({"RIOS_AWSBATCH_AUTOLOAD": "0"} if own else {}), **variables}
+    path = os.pathsep.join(
+        [str(HERE / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
+    environment = {
+        **os.environ,
+        "PATH": path,
+        **({"RIOS_AWSBATCH_AUTOLOAD": "0"} if own else {}),
+        **variables,
+    }
     script = [sys.executable, HERE / "apply_job.py", kind, job, str(workers)]
     done = subprocess.run(script, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -70,7 +79,9 @@ def rios14(rios):
     with embedded(latency=True):
         ours = measure("AWSBatch", "sleep", 8)["after_start"]
     what = "1.4: sleep 0.5 s x 64, numThreads 8, with latency, after start-up"
-    yield Line(what, ours, "s", 1.25 * IDEAL, note=f"RIOS's own takes {theirs:.1f} s; ideal {IDEAL} s")
+    yield Line(
+        what, ours, "s", 1.25 * IDEAL, note=f"RIOS's own takes {theirs:.1f} s; ideal {IDEAL} s"
+    )
 
 
 def rios2(_rios):
@@ -85,26 +96,42 @@ def rios2(_rios):
     theirs = measure("CW_SUBPROC", "ndvi", 4)["wall"]
     with embedded(latency=False):
         ours = measure("CW_AWSBATCH", "ndvi", 4)["wall"]
-    yield Line("2.0: NDVI 4000 x 4000 x 4, 4 workers", ours, "s", 1.5 * theirs, note=f"CW_SUBPROC takes {theirs:.1f} s")
+    yield Line(
+        "2.0: NDVI 4000 x 4000 x 4, 4 workers",
+        ours,
+        "s",
+        1.5 * theirs,
+        note=f"CW_SUBPROC takes {theirs:.1f} s",
+    )
 
 
 def hook_cost():
     """Return what the import hook costs an interpreter that never imports RIOS."""
-    trace = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
-    lines = [line for line in trace.stderr.splitlines() if line.endswith("_rios_plugin_awsbatch_autoload")]
+    trace = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True
+    )
+    lines = [
+        line
+        for line in trace.stderr.splitlines()
+        if line.endswith("_rios_plugin_awsbatch_autoload")
+    ]
     microseconds = int(lines[0].split("|")[1])
     return Line("import hook, at the start of an interpreter", microseconds / 1000, "ms", 1.0)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rios14", type=Path, help="folder of RIOS 1.4")
     parser.add_argument("--rios2", type=Path, help="folder of RIOS 2")
     arguments = parser.parse_args()
     lines = [hook_cost()]
     for compare, rios in ((rios14, arguments.rios14), (rios2, arguments.rios2)):
         if rios is not None:
-            os.environ["PYTHONPATH"] = str(rios.resolve())  # for the script and, by the embedded AWS, its workers
+            os.environ["PYTHONPATH"] = str(
+                rios.resolve()
+            )  # for the script and, by the embedded AWS, its workers
             lines += compare(rios.resolve())
     Console(width=None if sys.stdout.isatty() else 160).print(table(lines))
     sys.exit(any(line.ok is False for line in lines))

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from blocks import mean, nap
 from report import Line
 
 from rios_plugin_awsbatch import BatchExecutor
+from tests.support.blocks import mean, nap
 
 MIB = 1024 * 1024
 MEMORY_LIMIT = 64 * MIB
@@ -28,7 +28,9 @@ def peak_bytes():
     if status.exists():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def blocks(number, size):
@@ -48,7 +50,9 @@ def measure(way, number, size):
         executor.shutdown(cancel_futures=True)
     else:
         with executor:
-            assert len(list(executor.map(mean, blocks(number, size), buffersize=BUFFERSIZE))) == number
+            assert (
+                len(list(executor.map(mean, blocks(number, size), buffersize=BUFFERSIZE))) == number
+            )
     return peak_bytes() - before
 
 
@@ -57,7 +61,9 @@ def main_memory(bench):
     with bench.without_workers():
         yield _peaks("submit", 2 * MIB, "2 MiB blocks, all in flight, submit()", 64, 256, 1024)
         yield _peaks("submit", MIB // 2, "512 KiB blocks, all in flight, submit()", 256, 1024)
-    yield _peaks("map", 2 * MIB, f"2 MiB blocks, map(buffersize={BUFFERSIZE}), two workers", 64, 256)
+    yield _peaks(
+        "map", 2 * MIB, f"2 MiB blocks, map(buffersize={BUFFERSIZE}), two workers", 64, 256
+    )
 
 
 def _peaks(way, size, what, *numbers):

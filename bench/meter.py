@@ -46,7 +46,10 @@ class MeteringApp:
         environ["wsgi.input"] = io.BytesIO(body)
         if environ["PATH_INFO"].startswith("/bench/"):
             answer = json.dumps(self._tell(environ, body)).encode()
-            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
+            start_response(
+                "200 OK",
+                [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))],
+            )
             return [answer]
         service = _service(environ)
         request = Request(time.time(), f"{service} {_operation(service, environ, body)}", len(body))
@@ -65,7 +68,9 @@ class MeteringApp:
             self._latency = json.loads(body)
             return self._latency
         since = float(urllib.parse.parse_qs(environ["QUERY_STRING"])["since"][0])
-        return [dataclasses.astuple(request) for request in list(self._requests) if request.at >= since]
+        return [
+            dataclasses.astuple(request) for request in list(self._requests) if request.at >= since
+        ]
 
 
 def _service(environ):
@@ -76,7 +81,11 @@ def _service(environ):
 def _operation(service, environ, body):
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/")
     if service == "s3":
-        return f"{method.title()}Object" if "/" in path else _BUCKET_OPERATIONS.get(method, f"{method.title()}Bucket")
+        return (
+            f"{method.title()}Object"
+            if "/" in path
+            else _BUCKET_OPERATIONS.get(method, f"{method.title()}Bucket")
+        )
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if target:
         queue = _QUEUE.search(body)
@@ -94,7 +103,9 @@ class Meter:
     def requests(self, since, until=float("inf")):
         """Return the requests that arrived in this time."""
         answer = self._ask(f"requests?since={since!r}")
-        return [request for request in (Request(*fields) for fields in answer) if request.at < until]
+        return [
+            request for request in (Request(*fields) for fields in answer) if request.at < until
+        ]
 
     def set_latency(self, latency):
         """Let requests take so many seconds, by service."""

@@ -39,7 +39,13 @@ def table(lines):
     for heading in ("what", "measured", "target", "", "note"):
         shown.add_column(heading, justify="right" if heading in {"measured", "target"} else "left")
     for line in lines:
-        shown.add_row(line.what, f"{line.value:.3g} {line.unit}".rstrip(), line.target, verdicts[line.ok], line.note)
+        shown.add_row(
+            line.what,
+            f"{line.value:.3g} {line.unit}".rstrip(),
+            line.target,
+            verdicts[line.ok],
+            line.note,
+        )
     return shown
 
 
@@ -54,7 +60,9 @@ def operations_table(operations):
 def write_json(path, lines, operations):
     """Write all that was measured."""
     measured = [{**dataclasses.asdict(line), "ok": line.ok} for line in lines]
-    Path(path).write_text(json.dumps({"targets": measured, "operations": operations}, indent=1), encoding="utf-8")
+    Path(path).write_text(
+        json.dumps({"targets": measured, "operations": operations}, indent=1), encoding="utf-8"
+    )
 
 
 def per_block(requests, blocks):

@@ -17,8 +17,8 @@ from report import operations_table, table, write_json
 from rich.console import Console
 
 from rios_plugin_awsbatch import AWSBatchJobManager
-from rios_plugin_awsbatch.live import close_all
 from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.run.leases import close_all
 
 SCENARIOS = {
     "requests": wire.requests_per_block,
@@ -63,9 +63,13 @@ def metered_aws(workers):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all, if none is named")
+    parser.add_argument(
+        "scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all, if none is named"
+    )
     parser.add_argument("--json", metavar="FILE", help="write what was measured")
-    parser.add_argument("--no-latency", action="store_true", help="let requests take no time of their own")
+    parser.add_argument(
+        "--no-latency", action="store_true", help="let requests take no time of their own"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - set(SCENARIOS):
         parser.error(f"no scenario {', '.join(unknown)}")
@@ -83,7 +87,10 @@ def main():
             scenario, begun = SCENARIOS[name], time.monotonic()
             console.print(f"[bold]{name}[/]: {scenario.__doc__}", highlight=False)
             lines += scenario(bench)
-            console.print(f"  [dim]{time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}[/]", highlight=False)
+            console.print(
+                f"  [dim]{time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}[/]",
+                highlight=False,
+            )
     if bench.operations:
         console.print(operations_table(bench.operations))
     console.print(table(lines))

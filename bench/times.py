@@ -10,10 +10,10 @@ import types
 from pathlib import Path
 
 import boto3
-from blocks import in_rounds, nap, ndvi, scene_block
 from report import Line
 
 from rios_plugin_awsbatch import BatchExecutor, getStackOutputs
+from tests.support.blocks import in_rounds, nap, ndvi, scene_block
 
 WORKERS = 8
 TASKS = 64
@@ -28,7 +28,10 @@ def efficiency(bench):
     for warm_up in (TASK_SECONDS, 0.01):
         with BatchExecutor(WORKERS) as executor:
             _warm(executor, WORKERS, warm_up)
-            answers = [future.result() for future in [executor.submit(nap, TASK_SECONDS) for _ in range(TASKS)]]
+            answers = [
+                future.result()
+                for future in [executor.submit(nap, TASK_SECONDS) for _ in range(TASKS)]
+            ]
             seconds = time.time() - min(begun for _, begun in answers)
         yield Line(
             f"64 tasks of 0.5 s over 8 workers, BatchExecutor, after tasks of {warm_up} s",
@@ -48,7 +51,9 @@ def _warm(executor, workers, seconds):
     while len(seen) < workers:
         seen |= {worker for worker, _ in executor.map(nap, [seconds] * 2 * workers)}
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Only {len(seen)} of {workers} workers answered in {WARM_UP_SECONDS} s.")
+            raise TimeoutError(
+                f"Only {len(seen)} of {workers} workers answered in {WARM_UP_SECONDS} s."
+            )
 
 
 def _job_manager(bench):
@@ -63,7 +68,9 @@ def _job_manager(bench):
         list(in_rounds(manager, ndvi, jobs, WORKERS))
         seconds = time.time() - begun
     note = f"{seconds:.2f} s; eight rounds, each waits for its last block"
-    return Line("64 tiny blocks of 0.5 s, job manager, numThreads 8", 100 * IDEAL / seconds, "%", note=note)
+    return Line(
+        "64 tiny blocks of 0.5 s, job manager, numThreads 8", 100 * IDEAL / seconds, "%", note=note
+    )
 
 
 def pick_up(_bench):
@@ -84,19 +91,31 @@ def worker_start(bench):
     """From the start of the worker's process to its first ReceiveMessage, as it arrives."""
     alone = [_start_workers(bench.meter, 1) for _ in range(STARTS)]
     note = f"median of {STARTS}; worst {max(alone):.2f} s"
-    yield Line("worker: process start to first receive", statistics.median(alone), "s", 1.0, note=note)
+    yield Line(
+        "worker: process start to first receive", statistics.median(alone), "s", 1.0, note=note
+    )
     together = _start_workers(bench.meter, WORKERS)
-    yield Line("8 workers at once: the last one's first receive", together, "s", note=f"on {os.cpu_count()} cores")
+    yield Line(
+        "8 workers at once: the last one's first receive",
+        together,
+        "s",
+        note=f"on {os.cpu_count()} cores",
+    )
 
 
 def _start_workers(meter, count):
     """Start workers on queues of their own; return when the last one received, in seconds."""
     sqs = boto3.client("sqs")
     name = f"start-{secrets.token_hex(4)}"
-    queues = [sqs.create_queue(QueueName=f"{name}-{role}")["QueueUrl"] for role in ("tasks", "results")]
+    queues = [
+        sqs.create_queue(QueueName=f"{name}-{role}")["QueueUrl"] for role in ("tasks", "results")
+    ]
     given = {"BUCKET": getStackOutputs()["BatchBucket"], "IN_QUEUE": queues[0], "OUT_QUEUE": queues[1],
              "RUN": name, "RUN_KEY": secrets.token_hex(32), "LOG_LEVEL": "WARNING"}  # fmt: skip
-    environment = {**os.environ, **{f"RIOS_AWSBATCH_{variable}": value for variable, value in given.items()}}
+    environment = {
+        **os.environ,
+        **{f"RIOS_AWSBATCH_{variable}": value for variable, value in given.items()},
+    }
     command = Path(sys.executable).with_name("rios-awsbatch-worker")
     begun = time.time()
     processes = [subprocess.Popen([command], env=environment) for _ in range(count)]
@@ -116,7 +135,9 @@ def _first_receives(meter, begun, count):
     deadline = time.time() + WARM_UP_SECONDS
     while time.time() < deadline:
         time.sleep(0.25)
-        arrived = [request.at for request in meter.requests(begun) if "ReceiveMessage" in request.operation]
+        arrived = [
+            request.at for request in meter.requests(begun) if "ReceiveMessage" in request.operation
+        ]
         if len(arrived) >= count:
             return sorted(arrived)[count - 1]
     raise TimeoutError(f"{count} workers did not receive in {WARM_UP_SECONDS} s.")

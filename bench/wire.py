@@ -6,8 +6,9 @@ import time
 import types
 
 import numpy as np
-from blocks import in_rounds, ndvi, scene_block, use_otherargs
 from report import Line, per_block
+
+from tests.support.blocks import in_rounds, ndvi, scene_block, use_otherargs
 
 THREADS = 4
 BLOCKS = 64
@@ -26,7 +27,9 @@ def requests_per_block(bench):
 
 
 def _requests(bench, size, seconds, threads, limit):
-    case = f"{size} x {size} x 4, {seconds or 'quick'}{' s' if seconds else ''}, numThreads {threads}"
+    case = (
+        f"{size} x {size} x 4, {seconds or 'quick'}{' s' if seconds else ''}, numThreads {threads}"
+    )
     otherargs = types.SimpleNamespace(seconds=seconds)
     begun = time.time()
     with bench.job_manager(threads) as manager:
@@ -52,7 +55,10 @@ def _warm(manager, threads, make_job):
     """Have blocks computed until every worker has answered."""
     seen = set()
     while len(seen) < threads:
-        seen |= {output.worker for output in manager.runSubJobs(ndvi, [make_job() for _ in range(threads)])}
+        seen |= {
+            output.worker
+            for output in manager.runSubJobs(ndvi, [make_job() for _ in range(threads)])
+        }
 
 
 def shared_otherargs(bench):
@@ -72,8 +78,15 @@ def _otherargs(case, otherargs, bench):
         outputs = list(in_rounds(manager, use_otherargs, jobs, THREADS))
     workers = len({output.worker for output in outputs} - {os.getpid()})
     requests = bench.meter.requests(begun)
-    up, down = (sum(getattr(request, way) or 0 for request in requests) for way in ("received", "sent"))
+    up, down = (
+        sum(getattr(request, way) or 0 for request in requests) for way in ("received", "sent")
+    )
     what = f"otherargs of {size / MB:.0f} MB ({case}) over 32 blocks:"
     yield Line(f"{what} bytes up, in otherargs", up / size, limit=ONCE, note="stored once")
     down_each = down / size / workers
-    yield Line(f"{what} bytes down per worker, in otherargs", down_each, limit=ONCE, note=f"{workers} workers")
+    yield Line(
+        f"{what} bytes down per worker, in otherargs",
+        down_each,
+        limit=ONCE,
+        note=f"{workers} workers",
+    )

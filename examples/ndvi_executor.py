@@ -20,15 +20,22 @@ def ndvi(block):
 def main():
     scene = gdal.Open(sys.argv[1])
     width, height = scene.RasterXSize, scene.RasterYSize
-    output = gdal.GetDriverByName("GTiff").Create(sys.argv[2], width, height, 1, gdal.GDT_Float32, ["TILED=YES"])
+    output = gdal.GetDriverByName("GTiff").Create(
+        sys.argv[2], width, height, 1, gdal.GDT_Float32, ["TILED=YES"]
+    )
     output.SetProjection(scene.GetProjection())
     output.SetGeoTransform(scene.GetGeoTransform())
 
     corners = [(left, top) for top in range(0, height, BLOCK) for left in range(0, width, BLOCK)]
-    blocks = (scene.ReadAsArray(left, top, min(BLOCK, width - left), min(BLOCK, height - top)) for left, top in corners)
+    blocks = (
+        scene.ReadAsArray(left, top, min(BLOCK, width - left), min(BLOCK, height - top))
+        for left, top in corners
+    )
     with BatchExecutor(max_workers=2) as executor:
         # A buffer: main reads at most eight blocks ahead of those it has written.
-        for (left, top), result in zip(corners, executor.map(ndvi, blocks, buffersize=8), strict=True):
+        for (left, top), result in zip(
+            corners, executor.map(ndvi, blocks, buffersize=8), strict=True
+        ):
             output.GetRasterBand(1).WriteArray(result, left, top)
     output.FlushCache()
 

@@ -24,7 +24,9 @@ def main():
     infiles.scene, outfiles.ndvi = sys.argv[1:]
 
     controls = applier.ApplierControls()
-    controls.setConcurrencyStyle(ConcurrencyStyle(computeWorkerKind=CW_AWSBATCH, numComputeWorkers=2))
+    controls.setConcurrencyStyle(
+        ConcurrencyStyle(computeWorkerKind=CW_AWSBATCH, numComputeWorkers=2)
+    )
     controls.setOutputDriverName("GTiff")
     controls.setCreationOptions(["COMPRESS=DEFLATE", "TILED=YES"])
 

@@ -102,8 +102,8 @@ held = open("/usr/local/share/rios-awsbatch/constraints.txt").read().strip()
 assert held == f"numpy=={numpy.__version__}", held
 assert os.getuid() != 0, "the user is root"
 assert os.access(".", os.W_OK) and shutil.which("less")
-assert manager.ComputeWorkerManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.rios2"
-assert jobmanager.JobManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.jobmanager"
+assert manager.ComputeWorkerManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.hosts.rios2"
+assert jobmanager.JobManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.hosts.rios1"
 print(f"as user {os.getuid()}: RIOS finds the plugin in {rios_plugin_awsbatch.__path__[0]}; {held}")
 EOF
 inside pip install --quiet --dry-run "numpy>2.99" 2>/dev/null && { say "FAILED: numpy can be replaced"; exit 1; }
@@ -119,7 +119,7 @@ du --summarize --bytes --total "$(buildah mount "$box")" | awk 'END { printf "%.
 
 say "a main script in an image built FROM it"
 mkdir "$work/main"
-cp examples/ndvi_rios2.py rios_plugin_awsbatch/examples/L7_ETMs.tif "$work/main"
+cp examples/ndvi_rios2.py rios_plugin_awsbatch/demo/examples/L7_ETMs.tif "$work/main"
 cat >"$work/main/Dockerfile" <<'EOF'
 FROM localhost/rios:latest
 COPY ndvi_rios2.py L7_ETMs.tif ./

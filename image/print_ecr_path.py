@@ -5,14 +5,18 @@ import argparse
 import sys
 
 from rios_plugin_awsbatch.errors import AWSBatchException
-from rios_plugin_awsbatch.image import ecr_path
+from rios_plugin_awsbatch.image.build import ecr_path
 
 
 def main() -> None:
     """Print the path, or say in a sentence why there is none."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", action="store_true", help="the registry alone, which one logs in to")
-    parser.add_argument("--main", action="store_true", help="the repository for images of main scripts")
+    parser.add_argument(
+        "--base", action="store_true", help="the registry alone, which one logs in to"
+    )
+    parser.add_argument(
+        "--main", action="store_true", help="the repository for images of main scripts"
+    )
     options = parser.parse_args()
     try:
         print(ecr_path(main=options.main, base=options.base))

@@ -28,11 +28,12 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from rios_plugin_awsbatch.hosts.executor import BatchExecutor as BatchExecutor
+    from rios_plugin_awsbatch.hosts.rios1 import AWSBatchJobManager as AWSBatchJobManager
+    from rios_plugin_awsbatch.stack.outputs import getStackOutputs as getStackOutputs
+
     from .errors import AWSBatchException as AWSBatchException
-    from .executor import BatchExecutor as BatchExecutor
-    from .jobmanager import AWSBatchJobManager as AWSBatchJobManager
     from .settings import Settings as Settings
-    from .stack import getStackOutputs as getStackOutputs
 
     REGION: str
     STACK_NAME: str
@@ -49,10 +50,10 @@ __all__ = [  # noqa: F822, RUF100 - loaded below, when used
 
 _HOMES = {
     "AWSBatchException": "errors",
-    "AWSBatchJobManager": "jobmanager",
-    "BatchExecutor": "executor",
+    "AWSBatchJobManager": "hosts.rios1",
+    "BatchExecutor": "hosts.executor",
     "Settings": "settings",
-    "getStackOutputs": "stack",
+    "getStackOutputs": "stack.outputs",
 }
 _SETTINGS = {"REGION": "region", "STACK_NAME": "stack"}
 
@@ -72,7 +73,9 @@ def __dir__() -> list[str]:
 
 
 try:
-    _autoload = importlib.import_module(".autoload", __name__)
-except ModuleNotFoundError:  # hatchling puts a file into the wheel once: there it stands beside the package
+    _autoload = importlib.import_module(".hosts.autoload", __name__)
+except (
+    ModuleNotFoundError
+):  # hatchling puts a file into the wheel once: there it stands beside the package
     _autoload = importlib.import_module("_rios_plugin_awsbatch_autoload")
 _autoload.install()

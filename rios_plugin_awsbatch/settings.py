@@ -11,8 +11,8 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .errors import SettingsError
-from .payload import Compression
+from rios_plugin_awsbatch.errors import SettingsError
+from rios_plugin_awsbatch.wire.payload import Compression
 
 __all__ = ["Settings", "WorkerSettings", "load", "variables"]
 
@@ -64,12 +64,20 @@ class _CommonSettings(BaseSettings):
         le=INLINE_MAX - INLINE_MARGIN,
         description="Bytes up to which a payload rides in the message; larger ones go through S3.",
     )
-    compression: Compression = Field("none", description="`none`, or `zlib` where the network is slower than a CPU.")
+    compression: Compression = Field(
+        "none", description="`none`, or `zlib` where the network is slower than a CPU."
+    )
     visibility_timeout: int = Field(
-        60, ge=5, le=43200, description="Seconds after which a task of a worker that vanished goes to another one."
+        60,
+        ge=5,
+        le=43200,
+        description="Seconds after which a task of a worker that vanished goes to another one.",
     )
     max_attempts: int = Field(
-        3, ge=1, le=100, description="How often a task may end the process that computes it before it is given up."
+        3,
+        ge=1,
+        le=100,
+        description="How often a task may end the process that computes it before it is given up.",
     )
     idle_timeout: float = Field(
         600.0,
@@ -103,8 +111,12 @@ class Settings(_CommonSettings):
         description="RIOS 1.4: who computes blocks that are quicker than their way to the workers and back.",
     )
     job_queue: str | None = Field(None, description="Batch job queue; the stack's, if not given.")
-    job_definition: str | None = Field(None, description="Job definition of workers; the stack's, if not given.")
-    vcpus: float | None = Field(None, gt=0, description="vCPUs of a worker; the job definition's, if not given.")
+    job_definition: str | None = Field(
+        None, description="Job definition of workers; the stack's, if not given."
+    )
+    vcpus: float | None = Field(
+        None, gt=0, description="vCPUs of a worker; the job definition's, if not given."
+    )
     memory: int | None = Field(None, ge=4, description="MiB of memory of a worker; as above.")
     startup_timeout: float = Field(
         900.0,
@@ -113,14 +125,18 @@ class Settings(_CommonSettings):
         description="Seconds until the first worker must be ready; a cold start takes one to five minutes.",
     )
     memory_limit: int = Field(
-        256 * MIB, ge=1 * MIB, description="Bytes of payloads waiting in main, beyond which submitting waits."
+        256 * MIB,
+        ge=1 * MIB,
+        description="Bytes of payloads waiting in main, beyond which submitting waits.",
     )
 
     @model_validator(mode="after")
     def _both_queues_or_none(self) -> "Settings":
         if (self.in_queue is None) != (self.out_queue is None):
             missing = "OUT" if self.out_queue is None else "IN"
-            raise ValueError(f"{PREFIX}{missing}_QUEUE: give both queue URLs or neither; this one is missing.")
+            raise ValueError(
+                f"{PREFIX}{missing}_QUEUE: give both queue URLs or neither; this one is missing."
+            )
         return self
 
 
@@ -128,15 +144,22 @@ class WorkerSettings(_CommonSettings):
     """The settings of a worker: all from the environment that the run gives its Batch job."""
 
     run: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The run's id.")
-    run_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="The run's secret, 64 hexadecimal digits.", repr=False)
+    run_key: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="The run's secret, 64 hexadecimal digits.",
+        repr=False,
+    )
     bucket: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"), description="Bucket for payloads."
+        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        description="Bucket for payloads.",
     )
     in_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"), description="URL of the queue of tasks."
+        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        description="URL of the queue of tasks.",
     )
     out_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"), description="URL of the queue of results."
+        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        description="URL of the queue of results.",
     )
 
 
@@ -148,7 +171,9 @@ def load(model: type[AnySettings], **values: Any) -> AnySettings:
     """
     unknown = sorted(values.keys() - model.model_fields.keys())
     if unknown:
-        raise SettingsError(f"There is no setting {', '.join(unknown)}; there are {', '.join(model.model_fields)}.")
+        raise SettingsError(
+            f"There is no setting {', '.join(unknown)}; there are {', '.join(model.model_fields)}."
+        )
     try:
         return model(**values)
     except ValidationError as error:

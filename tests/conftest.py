@@ -4,10 +4,10 @@ import signal
 
 import hypothesis
 import pytest
-from helpers import Cloud, eventually
 
-from rios_plugin_awsbatch import live
 from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.run import leases as live
+from tests.support.helpers import Cloud, eventually
 
 WORKERS = 3
 
@@ -37,13 +37,17 @@ def session_cloud(local_aws):
 @pytest.fixture
 def cloud(local_aws, session_cloud, monkeypatch):
     """The embedded AWS, which this process uses during the test; afterwards no run may be left in it."""
-    monkeypatch.setenv("RIOS_AWSBATCH_STARTUP_TIMEOUT", "120")  # a loaded machine is slow, a broken one not for ever
+    monkeypatch.setenv(
+        "RIOS_AWSBATCH_STARTUP_TIMEOUT", "120"
+    )  # a loaded machine is slow, a broken one not for ever
     with local_aws.activated():
         yield session_cloud
         # A process that was told to end needs a moment; nothing else may be left at all.
         left = session_cloud.left()
         if left.keys() <= {"jobs", "processes"}:
-            eventually(lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}")
+            eventually(
+                lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}"
+            )
         else:
             raise AssertionError(f"a run has left {left}")
 

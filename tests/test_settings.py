@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from helpers import without_aws
 
 import rios_plugin_awsbatch
 from rios_plugin_awsbatch import settings as module
 from rios_plugin_awsbatch.errors import SettingsError
 from rios_plugin_awsbatch.settings import Settings, WorkerSettings, load, variables
+from tests.support.helpers import without_aws
 
 SECRET = "5ec7e7" * 10 + "5ec7"
 WORKER = {
@@ -41,7 +41,11 @@ def refused(model=Settings, **values):
 def run_python(code, **environment):
     """Run code in a Python of its own, with nothing of AWS or RIOS in its environment but what is given."""
     return subprocess.run(
-        [sys.executable, "-c", code], env={**without_aws(), **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**without_aws(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -82,7 +86,9 @@ def test_each_field_has_a_variable(environment, field, text, value):
     default = getattr(load(Settings), field)
     environment.setenv(name, text)
     assert getattr(load(Settings), field) == value
-    assert getattr(load(Settings, **{field: default or "argument"}), field) == (default or "argument")
+    assert getattr(load(Settings, **{field: default or "argument"}), field) == (
+        default or "argument"
+    )
     environment.setenv(name, "")
     assert getattr(load(Settings), field) == default
 
@@ -160,7 +166,10 @@ def test_an_unknown_argument_is_named():
 
 @pytest.mark.parametrize(
     ("given", "missing"),
-    [("RIOS_AWSBATCH_IN_QUEUE", "RIOS_AWSBATCH_OUT_QUEUE"), ("RIOSOutQueue", "RIOS_AWSBATCH_IN_QUEUE")],
+    [
+        ("RIOS_AWSBATCH_IN_QUEUE", "RIOS_AWSBATCH_OUT_QUEUE"),
+        ("RIOSOutQueue", "RIOS_AWSBATCH_IN_QUEUE"),
+    ],
 )
 def test_one_queue_without_the_other_is_refused(environment, given, missing):
     """The error names the queue that is missing."""
@@ -206,10 +215,16 @@ def test_settings_are_frozen_and_can_be_compared():
 
 def test_region_and_stack_name_are_read_when_asked_for(environment):
     """REGION and STACK_NAME say what the environment says now, not what it said at import."""
-    assert (rios_plugin_awsbatch.REGION, rios_plugin_awsbatch.STACK_NAME) == ("ap-southeast-2", "RIOS")
+    assert (rios_plugin_awsbatch.REGION, rios_plugin_awsbatch.STACK_NAME) == (
+        "ap-southeast-2",
+        "RIOS",
+    )
     environment.setenv("RIOS_AWSBATCH_REGION", "eu-central-1")
     environment.setenv("RIOS_AWSBATCH_STACK", "Other")
-    assert (rios_plugin_awsbatch.REGION, rios_plugin_awsbatch.STACK_NAME) == ("eu-central-1", "Other")
+    assert (rios_plugin_awsbatch.REGION, rios_plugin_awsbatch.STACK_NAME) == (
+        "eu-central-1",
+        "Other",
+    )
 
 
 def test_the_package_has_its_public_names_and_no_others():
@@ -223,11 +238,30 @@ def test_the_package_has_its_public_names_and_no_others():
 
 def test_nothing_is_read_at_import():
     """Importing every module works where every variable of ours is nonsense and AWS is out of reach."""
-    modules = ["executor", "jobmanager", "worker", "run", "live", "stack", "settings", "exchange", "local"]
-    code = f"import {', '.join(f'rios_plugin_awsbatch.{name}' for name in modules)}; print('imported')"
-    names = {name for model in (Settings, WorkerSettings) for names in variables(model).values() for name in names}
+    modules = [
+        "executor",
+        "jobmanager",
+        "worker",
+        "run",
+        "live",
+        "stack",
+        "settings",
+        "exchange",
+        "local",
+    ]
+    code = (
+        f"import {', '.join(f'rios_plugin_awsbatch.{name}' for name in modules)}; print('imported')"
+    )
+    names = {
+        name
+        for model in (Settings, WorkerSettings)
+        for names in variables(model).values()
+        for name in names
+    }
     nonsense = dict.fromkeys(names, "poison")
-    ended = run_python(code, **nonsense, AWS_ENDPOINT_URL="poison", AWS_PROFILE="poison", AWS_CONFIG_FILE="/poison")
+    ended = run_python(
+        code, **nonsense, AWS_ENDPOINT_URL="poison", AWS_PROFILE="poison", AWS_CONFIG_FILE="/poison"
+    )
     assert (ended.stdout, ended.stderr) == ("imported\n", "")
 
 

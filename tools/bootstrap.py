@@ -44,7 +44,9 @@ def run(*command: object, check: bool = True) -> None:
 def ask(*command: object) -> str:
     """What a command prints, or nothing when it cannot run or fails."""
     try:
-        answer = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd="/", check=False)
+        answer = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, cwd="/", check=False
+        )
     except OSError:
         return ""
     return "" if answer.returncode else answer.stdout.strip()
@@ -75,7 +77,9 @@ def install_system_packages() -> None:
     say(f"missing: {', '.join(missing.values())}; installing with apt-get: {' '.join(missing)}")
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     if sudo and not shutil.which("sudo"):
-        sys.exit(f"bootstrap: neither root nor sudo here; as root, run: apt-get install {' '.join(missing)}")
+        sys.exit(
+            f"bootstrap: neither root nor sudo here; as root, run: apt-get install {' '.join(missing)}"
+        )
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
     # One unreachable third-party source fails the update, and yet the packages may be there.
     run(*apt, "update", check=False)
@@ -130,7 +134,9 @@ def main() -> None:
     """Bring the system and the environment up to date, doing only what is not done yet."""
     if sys.version_info < OLDEST_PYTHON:
         version = platform.python_version()
-        sys.exit(f"bootstrap: {sys.executable} is Python {version}, too old: make PYTHON=python3.11 ...")
+        sys.exit(
+            f"bootstrap: {sys.executable} is Python {version}, too old: make PYTHON=python3.11 ..."
+        )
     environment = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".venv").absolute()
     stamp = environment / STAMP
     python = environment / "bin" / "python"

@@ -19,8 +19,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.logs.models import logs_backends
 
 from .environment import client_environment, container_environment
-from .jobs import Job, JobService, JobSpec, Rule
 from .order import Order
+from .processes import Job, JobService, JobSpec, Rule
 
 __all__ = ["install"]
 
@@ -57,7 +57,10 @@ class _BatchBackend(BatchBackend):
 
     def describe(self, identities: list[str]) -> list[dict[str, Any]]:
         """Return what is known of the jobs that exist."""
-        _require(len(identities) <= _MOST_DESCRIBED, f"At most {_MOST_DESCRIBED} jobs can be described at once")
+        _require(
+            len(identities) <= _MOST_DESCRIBED,
+            f"At most {_MOST_DESCRIBED} jobs can be described at once",
+        )
         jobs = filter(None, map(self.service.find, identities))
         with self.service.unchanging():
             return [_described(job, self.list_tags_for_resource(job.arn)) for job in jobs]
@@ -75,7 +78,9 @@ class _BatchBackend(BatchBackend):
             queue = self._queue(request.get("jobQueue") or "")
             jobs = [job for job in self.service.submitted() if job.spec.queue == queue.arn]
         if request.get("filters"):
-            return [job for job in jobs if any(_passes(job, wanted) for wanted in request["filters"])]
+            return [
+                job for job in jobs if any(_passes(job, wanted) for wanted in request["filters"])
+            ]
         status = request.get("jobStatus") or "RUNNING"
         _require(status in STATES, f"Job status is not one of {' | '.join(STATES)}")
         return [job for job in jobs if job.status == status]
@@ -114,7 +119,10 @@ class _BatchBackend(BatchBackend):
         definition = self._definition(request.get("jobDefinition") or "")
         overrides = request.get("containerOverrides") or {}
         length = len(json.dumps(overrides, separators=(",", ":")))
-        _require(length <= _MOST_OVERRIDES, f"Container Overrides length must be at most {_MOST_OVERRIDES}")
+        _require(
+            length <= _MOST_OVERRIDES,
+            f"Container Overrides length must be at most {_MOST_OVERRIDES}",
+        )
         properties = definition.container_properties or {}
         retry = request.get("retryStrategy") or definition.retry_strategy or {}
         timeout = request.get("timeout") or definition.timeout or {}
@@ -142,12 +150,25 @@ class _BatchBackend(BatchBackend):
         job = self._job(str(uuid.uuid4()), spec)
         size = (request.get("arrayProperties") or {}).get("size")
         if size is not None:
-            _require(size in _ARRAY_SIZES, f"Array size must be between {_ARRAY_SIZES[0]} and {_ARRAY_SIZES[-1]}")
-            job.children = [self._job(f"{job.id}:{index}", spec, index, job) for index in range(size)]
+            _require(
+                size in _ARRAY_SIZES,
+                f"Array size must be between {_ARRAY_SIZES[0]} and {_ARRAY_SIZES[-1]}",
+            )
+            job.children = [
+                self._job(f"{job.id}:{index}", spec, index, job) for index in range(size)
+            ]
         return job
 
-    def _job(self, identity: str, spec: JobSpec, index: int | None = None, parent: Job | None = None) -> Job:
-        return Job(identity, make_arn_for_job(self.account_id, identity, self.region_name), spec, index, parent)
+    def _job(
+        self, identity: str, spec: JobSpec, index: int | None = None, parent: Job | None = None
+    ) -> Job:
+        return Job(
+            identity,
+            make_arn_for_job(self.account_id, identity, self.region_name),
+            spec,
+            index,
+            parent,
+        )
 
 
 class _BatchResponse(BatchResponse):
@@ -197,7 +218,10 @@ def _filled_in(part: str, parameters: Mapping[str, str]) -> str:
 
 def _attempts(retry: Mapping[str, Any]) -> int:
     attempts = int(retry.get("attempts") or 1)
-    _require(1 <= attempts <= _MOST_ATTEMPTS, f"RetryStrategy attempts must be between 1 and {_MOST_ATTEMPTS}")
+    _require(
+        1 <= attempts <= _MOST_ATTEMPTS,
+        f"RetryStrategy attempts must be between 1 and {_MOST_ATTEMPTS}",
+    )
     return attempts
 
 
@@ -313,9 +337,13 @@ def _log_to(order: Order) -> Callable[[str, str, list[str]], None]:
         backend.ensure_log_group(group)
         backend.ensure_log_stream(group, stream)
         now = int(time.time() * 1000)
-        backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
+        backend.put_log_events(
+            group, stream, [{"timestamp": now, "message": line} for line in lines]
+        )
         if order.logs:
-            sys.stderr.write("".join(f"[{stream.rpartition('/')[2][:_STREAM_SHOWN]}] {line}\n" for line in lines))
+            sys.stderr.write(
+                "".join(f"[{stream.rpartition('/')[2][:_STREAM_SHOWN]}] {line}\n" for line in lines)
+            )
             sys.stderr.flush()
 
     return log

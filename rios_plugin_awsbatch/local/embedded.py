@@ -99,7 +99,10 @@ class LocalAWS:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._end()
 
@@ -115,7 +118,9 @@ class LocalAWS:
                 f"The embedded AWS needs moto: pip install 'rios-plugin-awsbatch[local]' ({answer['missing']})."
             )
         if "endpoint" not in answer:
-            reason = answer.get("error", "its process ended; what it wrote to standard error says why")
+            reason = answer.get(
+                "error", "its process ended; what it wrote to standard error says why"
+            )
             where = f"stack {self._order.stack} in {self._order.region}"
             raise AWSBatchException(f"The embedded AWS ({where}) did not start: {reason}.")
         return str(answer["endpoint"])

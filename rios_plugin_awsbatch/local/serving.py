@@ -16,7 +16,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from rios_plugin_awsbatch.shipped import folder
 
-from . import batch, queues, stacks, web
+from . import batch, web
+from . import cloudformation as stacks
+from . import sqs as queues
 from .order import Order
 
 __all__ = ["serving"]
@@ -27,7 +29,9 @@ def serving(order: Order) -> Iterator[str]:
     """Serve on a free port, with the stack created; yield the endpoint, and end all jobs afterwards."""
     server = web.loopback_server(_application(order.middleware))
     order = dataclasses.replace(order, endpoint=f"http://127.0.0.1:{server.server_port}")
-    with tempfile.TemporaryDirectory(prefix="rios-awsbatch-local-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix="rios-awsbatch-local-", ignore_cleanup_errors=True
+    ) as scratch:
         queues.install(order.endpoint)
         stacks.install()
         service = batch.install(order, Path(scratch), os.environ)
@@ -52,5 +56,9 @@ def _create_stack(order: Order) -> None:
     backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][order.region]
     stack = backend.create_stack(order.stack, template, {"MaxJobs": str(order.workers)}, tags={})
     if stack.status != "CREATE_COMPLETE":
-        reasons = [event.resource_status_reason for event in stack.events if event.resource_status == "CREATE_FAILED"]
+        reasons = [
+            event.resource_status_reason
+            for event in stack.events
+            if event.resource_status == "CREATE_FAILED"
+        ]
         raise RuntimeError("; ".join(map(str, reasons)))

@@ -47,10 +47,17 @@ class _Handler(MotoRequestHandler):
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, phrase = status.partition(" ")
         self.send_response_only(int(code), phrase)
-        self.send_header("Date", self.date_time_string())  # as AWS does: a client's own clock may be wrong
+        self.send_header(
+            "Date", self.date_time_string()
+        )  # as AWS does: a client's own clock may be wrong
         head = self.command == "HEAD"
         for name, value in headers:
-            if head or name.lower() not in {"content-length", "connection", "transfer-encoding", "date"}:
+            if head or name.lower() not in {
+                "content-length",
+                "connection",
+                "transfer-encoding",
+                "date",
+            }:
                 self.send_header(name, value)
         if not head and int(code) not in _BODILESS:
             self.send_header("Content-Length", str(len(body)))

@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from helpers import eventually
 
-from rios_plugin_awsbatch import live
+from rios_plugin_awsbatch.run import leases as live
+from tests.support.helpers import eventually
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +15,15 @@ def farm(local_aws, session_cloud):
         os.environ["RIOS_AWSBATCH_STARTUP_TIMEOUT"] = "120"
         yield session_cloud
         live.close_all()
-        eventually(lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}")
+        eventually(
+            lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}"
+        )
 
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """The folder of input files."""
-    from scene import make_scene  # noqa: PLC0415 - where there is a GDAL
+    from tests.hosts.support.scene import make_scene  # noqa: PLC0415 - where there is a GDAL
 
     return make_scene(tmp_path_factory.mktemp("scene"))
 
@@ -29,7 +31,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="session")
 def serial(files, tmp_path_factory):
     """Return what a serial run of a job writes, computed once."""
-    from scenarios import outputs, run  # noqa: PLC0415 - where there is a RIOS
+    from tests.hosts.support.scenarios import outputs, run  # noqa: PLC0415 - where there is a RIOS
 
     folder, known = tmp_path_factory.mktemp("serial"), {}
 

@@ -1,18 +1,22 @@
 """The contract between RIOS 1.4 and job managers, over the real one where it is, and over the double."""
 
-import hosted
 import pytest
 
-if hosted.contract() != 1:
-    pytest.skip("RIOS 1.4 is not installed; test_double.py runs this over a double of it", allow_module_level=True)
+from tests.hosts.support import hosted
 
-import functions
+if hosted.contract() != 1:
+    pytest.skip(
+        "RIOS 1.4 is not installed; test_double.py runs this over a double of it",
+        allow_module_level=True,
+    )
+
 import numpy as np
-from contract import Contract
 from rios.parallel import jobmanager
 
 from rios_plugin_awsbatch import AWSBatchJobManager
 from rios_plugin_awsbatch.errors import PicklingError, WorkerTraceback
+from tests.hosts.support import functions
+from tests.hosts.support.contract import Contract
 
 THREADS = 3
 
@@ -49,7 +53,9 @@ def spy():
             results = []
             for info in fnInputs:
                 ready = info.prepareForPickling()
-                calls.append(("block", info.info.xblock, info.info.yblock, ready.otherargs is not None))
+                calls.append(
+                    ("block", info.info.xblock, info.info.yblock, ready.otherargs is not None)
+                )
                 params = ready.getFunctionParams()
                 function(*params)
                 results.append(ready.getFunctionResult(params))
@@ -93,7 +99,10 @@ def test_the_first_block_of_a_round_is_mains(host):
     _, written = host.apply(functions.say_who)
     _, main = host.apply(functions.say_who, parallel=False)
     mains = [
-        (row, column) for row in range(2) for column in range(4) if written[0, 32 * row, 32 * column] == main[0, 0, 0]
+        (row, column)
+        for row in range(2)
+        for column in range(4)
+        if written[0, 32 * row, 32 * column] == main[0, 0, 0]
     ]
     assert mains == [(0, 0), (0, 3), (1, 2)]
 
@@ -130,7 +139,9 @@ def test_ours_replaces_the_hosts_own(monkeypatch, host):
     assert batch.AWSBatchJobManager is AWSBatchJobManager
     assert jobmanager.getJobManagerClassByType("AWSBatch") is AWSBatchJobManager
     monkeypatch.setenv("RIOS_DFLT_JOBMGRTYPE", "AWSBatch")
-    _, written = host.apply(functions.add_bands_whole, parallel=lambda controls: controls.setNumThreads(THREADS))
+    _, written = host.apply(
+        functions.add_bands_whole, parallel=lambda controls: controls.setNumThreads(THREADS)
+    )
     assert np.array_equal(written[0], hosted.image().sum(axis=0))
 
 

@@ -2,20 +2,24 @@
 
 import threading
 
-import hosted
 import pytest
 
-if hosted.contract() != 2:
-    pytest.skip("RIOS 2 is not installed; test_double.py runs this over a double of it", allow_module_level=True)
+from tests.hosts.support import hosted
 
-import functions
+if hosted.contract() != 2:
+    pytest.skip(
+        "RIOS 2 is not installed; test_double.py runs this over a double of it",
+        allow_module_level=True,
+    )
+
 import numpy as np
-from contract import Contract
 from rios import computemanager
 from rios.rioserrors import WorkerExceptionError
 from rios.structures import BlockAssociations, OtherInputs, Timers, WorkerErrorRecord
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
+from tests.hosts.support import functions
+from tests.hosts.support.contract import Contract
 
 BLOCKS = 8
 RIOS_READS = {"computeWorkersRead": False, "numReadWorkers": 1}
@@ -64,7 +68,9 @@ def spy():
                 return
             for block in reversed(blockList):
                 outputs = BlockAssociations()
-                outputs.out = np.full((1, block.nrows, block.ncols), 10 * block.top + block.left, np.int32)
+                outputs.out = np.full(
+                    (1, block.nrows, block.ncols), 10 * block.top + block.left, np.int32
+                )
                 outBlockBuffer.insertCompleteBlock(block, outputs)
 
         def shutdown(self):
@@ -76,7 +82,9 @@ def spy():
 
 def test_the_host_gives_what_ours_needs(host, spy):
     """The keywords, a buffer whose time-out can be lifted, blocks in any order; then one `shutdown`."""
-    returned, written = host.apply(functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerKind="CW_SPY"))
+    returned, written = host.apply(
+        functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerKind="CW_SPY")
+    )
     (_, given), (last, _) = spy
     assert given.keys() >= NEEDED
     assert last == "shutdown"
@@ -86,7 +94,9 @@ def test_the_host_gives_what_ours_needs(host, spy):
     assert {"popTimeout", "insertTimeout", "bufferCount", "nextBlockQ"} <= vars(finished).keys()
     assert (finished.bufferCount.acquire(), finished.bufferCount.release()) == (True, None)
     controls = given["controls"]
-    assert {"progress", "loggingstream", "optionsByImage", "windowxsize", "windowysize"} <= vars(controls).keys()
+    assert {"progress", "loggingstream", "optionsByImage", "windowxsize", "windowysize"} <= vars(
+        controls
+    ).keys()
     assert "numReadWorkers" in vars(controls.concurrency)
     assert [(name, number) for name, number, _ in given["infiles"]] == [("img", None)]
     assert vars(given["infiles"]) == {"img": host.path}
@@ -105,7 +115,9 @@ def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
     assert [what for what, _ in spy] == ["start", "shutdown"]
 
 
-@pytest.mark.parametrize("given", [{}, RIOS_READS, {"computeWorkerExtraParams": {"read": "workers"}}])
+@pytest.mark.parametrize(
+    "given", [{}, RIOS_READS, {"computeWorkerExtraParams": {"read": "workers"}}]
+)
 def test_workers_compute_what_a_serial_run_computes(given, host):
     """Every block is where it belongs, whoever reads: we, the host, or the workers."""
     _, serial = host.apply(functions.add_bands_whole, parallel=False)
@@ -160,7 +172,10 @@ def test_what_cannot_be_pickled_is_named(host):
 def test_an_unknown_parameter_is_named(host):
     """With those that there are."""
     with pytest.raises(SettingsError, match=r"'stak'.*It may say: .*stack"):
-        host.apply(functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}))
+        host.apply(
+            functions.add_bands_whole,
+            parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}),
+        )
 
 
 def test_two_applies_share_a_run(farm, host):

@@ -13,8 +13,18 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_adapter_keeps_the_contract(number, tmp_path):
     """Everything that `test_contract1.py` and `test_contract2.py` ask for, without RIOS."""
-    path = os.pathsep.join([str(HERE / f"double{number}"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'files'}"]
+    path = os.pathsep.join(
+        [str(HERE / f"double{number}"), os.environ.get("PYTHONPATH", "")]
+    ).rstrip(os.pathsep)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--basetemp={tmp_path / 'files'}",
+    ]
     ended = subprocess.run(
         [*command, str(HERE / f"test_contract{number}.py")],
         env={**os.environ, "PYTHONPATH": path},

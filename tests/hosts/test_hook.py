@@ -20,9 +20,7 @@ WHOSE = {
     ),
     2: "from rios import computemanager as m; print(type(m.getComputeWorkerManager('CW_AWSBATCH')).__module__)",
 }
-WITHOUT_HOOK = (
-    "import sys; sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, '__name__', '') != 'RiosFinder']; "
-)
+WITHOUT_HOOK = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, '__name__', '') != 'RiosFinder']; "
 
 
 def python(code, *paths, **environ):
@@ -73,7 +71,9 @@ def test_it_can_be_turned_off(number):
 def test_importing_the_package_registers_ours_too(order, number):
     """For where no .pth is read: before RIOS is imported, or afterwards."""
     by_hand, host = "import rios_plugin_awsbatch", WHOSE[number].partition(";")[0]
-    code = "; ".join([by_hand, WHOSE[number]] if order == "before" else [host, by_hand, WHOSE[number]])
+    code = "; ".join(
+        [by_hand, WHOSE[number]] if order == "before" else [host, by_hand, WHOSE[number]]
+    )
     assert python(WITHOUT_HOOK + WHOSE[number], double(number))[0] not in OURS.values()
     assert python(WITHOUT_HOOK + code, double(number)) == (OURS[number], "")
 
@@ -85,7 +85,9 @@ def test_a_broken_plugin_is_a_warning(number, tmp_path):
     broken.mkdir()
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     groups = {1: "rios.jobmanagers", 2: "rios.computeworkers"}
-    (broken / "entry_points.txt").write_text(f"[{groups[number]}]\nBroken = no_such_module:Manager\n")
+    (broken / "entry_points.txt").write_text(
+        f"[{groups[number]}]\nBroken = no_such_module:Manager\n"
+    )
     said, complaints = python(WHOSE[number], double(number), tmp_path)
     assert said == OURS[number]
     assert complaints.count("no_such_module:Manager") == 1
@@ -102,7 +104,9 @@ def test_a_broken_package_is_a_warning(tmp_path):
 def test_without_rios_2_its_adapter_is_one_clear_error():
     """Importing it by hand says what it needs."""
     lines = ["import rios_plugin_awsbatch as p", "try: import rios_plugin_awsbatch.rios2"]
-    said, _ = python("\n".join([*lines, "except p.AWSBatchException as error: print(error)"]), double(1))
+    said, _ = python(
+        "\n".join([*lines, "except p.AWSBatchException as error: print(error)"]), double(1)
+    )
     assert said.startswith("CW_AWSBATCH needs RIOS 2.0 or later")
 
 

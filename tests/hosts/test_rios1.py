@@ -2,22 +2,26 @@
 
 import threading
 
-import hosted
 import pytest
+
+from tests.hosts.support import hosted
 
 REASON = "RIOS 1.4 is not installed (tox -e rios1 does it); test_double.py runs a double of it"
 if hosted.generation() != 1:
     pytest.skip(REASON, allow_module_level=True)
 
-import functions
 from rios.parallel import jobmanager
-from scenarios import JOBS, Job, outputs, run
-from scene import differences
 
 from rios_plugin_awsbatch import AWSBatchJobManager
 from rios_plugin_awsbatch.errors import PicklingError, WorkerTraceback
+from tests.hosts.support import functions
+from tests.hosts.support.scenarios import JOBS, Job, outputs, run
+from tests.hosts.support.scene import differences
 
-FAILING = {where: Job(functions.fail_at, {"img": "bands.tif"}, other={"where": where}) for where in [(0, 0), (1, 0)]}
+FAILING = {
+    where: Job(functions.fail_at, {"img": "bands.tif"}, other={"where": where})
+    for where in [(0, 0), (1, 0)]
+}
 
 
 def on_batch(controls):
@@ -99,7 +103,12 @@ def test_progress_is_shown_as_ever(farm, local, tmp_path):
     def configure(controls, applier, place):
         controls.setProgress(Progress())
 
-    run(Job(functions.add_bands, {"img": "bands.tif"}, configure=configure), tmp_path, local, on_batch)
+    run(
+        Job(functions.add_bands, {"img": "bands.tif"}, configure=configure),
+        tmp_path,
+        local,
+        on_batch,
+    )
     assert 100 in heard[1:]
     assert len(set(heard)) > 3
 

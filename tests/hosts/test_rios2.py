@@ -1,21 +1,23 @@
 """The compute workers within RIOS 2: everything that a script can ask for, compared with a serial run."""
 
-import hosted
 import pytest
 
+from tests.hosts.support import hosted
+
 if hosted.generation() != 2:
-    reason = "RIOS 2 is not installed (tox -e rios2, riosdev do it); test_double.py runs a double of it"
+    reason = (
+        "RIOS 2 is not installed (tox -e rios2, riosdev do it); test_double.py runs a double of it"
+    )
     pytest.skip(reason, allow_module_level=True)
 
-import functions
-from helpers import eventually
-from hosted import on_batch
-from listening import listening_ports
-from scenarios import JOBS, Job, outputs, run
-from scene import differences
-
-from rios_plugin_awsbatch import live
 from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.run import leases as live
+from tests.hosts.support import functions
+from tests.hosts.support.hosted import on_batch
+from tests.hosts.support.listening import listening_ports
+from tests.hosts.support.scenarios import JOBS, Job, outputs, run
+from tests.hosts.support.scene import differences
+from tests.support.helpers import eventually
 
 IMAGE = {"img": "bands.tif"}
 BLOCKS = 12
@@ -41,7 +43,9 @@ def remote(uploaded):
 @pytest.fixture
 def mixed(local, remote):
     """Every second kind of file is one that workers can open."""
-    return lambda name: (remote if name in ("other.tif", "shifted.tif", "coarse.tif", "fields.shp") else local)(name)
+    return lambda name: (
+        remote if name in ("other.tif", "shifted.tif", "coarse.tif", "fields.shp") else local
+    )(name)
 
 
 def counted(**more):
@@ -58,7 +62,9 @@ def sent_by(action):
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", [*JOBS, "inputs"])
-def test_workers_write_what_a_serial_run_writes(name, reader, farm, local, remote, mixed, serial, tmp_path):
+def test_workers_write_what_a_serial_run_writes(
+    name, reader, farm, local, remote, mixed, serial, tmp_path
+):
     """Pixels, projection, no-data values, statistics, overviews and colours are the same, whoever reads."""
     job = JOBS.get(name, ABOUT_INPUTS)
     place = {"workers": remote, "mixed": mixed}.get(reader, local)
@@ -72,7 +78,9 @@ def test_inputs_travel_only_if_workers_cannot_open_them(farm, local, remote, tmp
     size = 3 * 110 * 90 * 2
     run(PLAIN, tmp_path, local, on_batch())
     sent = {
-        (read, place): sent_by(lambda place=place, read=read: run(PLAIN, tmp_path, place, on_batch_with(read=read)))
+        (read, place): sent_by(
+            lambda place=place, read=read: run(PLAIN, tmp_path, place, on_batch_with(read=read))
+        )
         for read in ("auto", "main", "workers")
         for place in (local, remote)
     }
@@ -91,7 +99,11 @@ def test_sums_in_otherargs_are_exact(farm, local, tmp_path):
 
 def test_sums_are_exact_when_a_task_runs_twice(farm, local, tmp_path):
     """A process that is killed after it has counted a block takes its count with it."""
-    job = Job(functions.count_and_be_killed_once, IMAGE, other={"pixels": 0, "blocks": [], "folder": str(tmp_path)})
+    job = Job(
+        functions.count_and_be_killed_once,
+        IMAGE,
+        other={"pixels": 0, "blocks": [], "folder": str(tmp_path)},
+    )
     returned, _ = run(job, tmp_path, local, on_batch_with(blocks_per_task=2))
     assert (tmp_path / "killed").exists()
     assert sum(one.pixels for one in returned.otherArgsList) == 110 * 90
@@ -130,7 +142,9 @@ def test_a_call_before_closing_stays_in_main(farm, local, serial, tmp_path):
     unpicklable = iter([1])
 
     def configure(controls, applier, place):
-        controls.setCallBeforeClose(lambda dataset, one: called.append(next(one)), args=[unpicklable], imagename="out")
+        controls.setCallBeforeClose(
+            lambda dataset, one: called.append(next(one)), args=[unpicklable], imagename="out"
+        )
 
     run(Job(functions.add_bands, IMAGE, configure=configure), tmp_path, local, on_batch())
     assert called == [1]
@@ -175,16 +189,24 @@ def test_blocks_begin_with_the_first_worker(local, serial, tmp_path):
     """Where Batch has room for one worker of three, output is written while the others wait for their start."""
     statuses = []
     with LocalAWS(workers=1) as aws, aws.activated():
-        from helpers import Cloud  # noqa: PLC0415 - after the embedded AWS
+        from tests.support.helpers import Cloud  # noqa: PLC0415 - after the embedded AWS
 
         cloud = Cloud(aws)
 
         def waiting(percent):
-            listed = [cloud.batch.list_jobs(arrayJobId=job, jobStatus="RUNNABLE") for job in cloud.unfinished_jobs()]
+            listed = [
+                cloud.batch.list_jobs(arrayJobId=job, jobStatus="RUNNABLE")
+                for job in cloud.unfinished_jobs()
+            ]
             return sum(len(answer["jobSummaryList"]) for answer in listed) if percent > 50 else None
 
         try:
-            run(_with_progress(_Progress(statuses, waiting)), tmp_path, local, on_batch(numComputeWorkers=3))
+            run(
+                _with_progress(_Progress(statuses, waiting)),
+                tmp_path,
+                local,
+                on_batch(numComputeWorkers=3),
+            )
         finally:
             live.close_all()
             eventually(lambda: not cloud.left())

@@ -2,20 +2,23 @@
 
 import threading
 
-import hosted
 import pytest
 
+from tests.hosts.support import hosted
+
 if hosted.generation() != 2:
-    reason = "RIOS 2 is not installed (tox -e rios2, riosdev do it); test_double.py runs a double of it"
+    reason = (
+        "RIOS 2 is not installed (tox -e rios2, riosdev do it); test_double.py runs a double of it"
+    )
     pytest.skip(reason, allow_module_level=True)
 
-import functions
-from hosted import on_batch
 from rios.rioserrors import WorkerExceptionError
-from scenarios import JOBS, Job, outputs, run
-from scene import differences
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
+from tests.hosts.support import functions
+from tests.hosts.support.hosted import on_batch
+from tests.hosts.support.scenarios import JOBS, Job, outputs, run
+from tests.hosts.support.scene import differences
 
 IMAGE = {"img": "bands.tif"}
 FAILING = Job(functions.fail_at, IMAGE, other={"where": (2, 1)})
@@ -60,14 +63,19 @@ def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path,
     """They may have more blocks than there is room for, and nobody wants them any more."""
     style = {"computeWorkersRead": False, "numReadWorkers": 1, "numComputeWorkers": 1}
     with pytest.raises(WorkerExceptionError):
-        run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch(**style))
+        run(
+            Job(functions.fail_at, IMAGE, other={"where": (0, 0)}),
+            tmp_path,
+            local,
+            on_batch(**style),
+        )
     assert capsys.readouterr().err.count("Error in") == 1
     assert_goes_on(local, serial, tmp_path)
 
 
 def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, capsys):
     """Tasks that wait are cancelled: no result is outstanding when `apply` has raised."""
-    from rios_plugin_awsbatch import live  # noqa: PLC0415 - to look inside
+    from rios_plugin_awsbatch.run import leases as live  # noqa: PLC0415 - to look inside
 
     with pytest.raises(WorkerExceptionError):
         run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch())
@@ -81,7 +89,9 @@ def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, caps
     [("local", {}), ("remote", {}), ("local", RIOS_READS)],
     ids=["main reads", "workers read", "RIOS reads"],
 )
-def test_a_reader_that_fails_is_reported(place, style, truncated, farm, local, serial, tmp_path, capsys):
+def test_a_reader_that_fails_is_reported(
+    place, style, truncated, farm, local, serial, tmp_path, capsys
+):
     """An input whose last blocks cannot be read ends the job with GDAL's words, whoever reads it."""
     with pytest.raises(WorkerExceptionError):
         run(JOBS["plain"], tmp_path, lambda _: truncated[place], on_batch(**style))
@@ -111,7 +121,10 @@ def test_what_cannot_be_pickled_is_named(what, farm, local, serial, tmp_path):
         with lock:
             outputs.out = inputs.img
 
-    job = {"otherargs": Job(functions.look_up, IMAGE, other={"table": lock}), "function": Job(locked, IMAGE)}[what]
+    job = {
+        "otherargs": Job(functions.look_up, IMAGE, other={"table": lock}),
+        "function": Job(locked, IMAGE),
+    }[what]
     with pytest.raises(PicklingError, match=r"cannot be pickled.*lock"):
         run(job, tmp_path, local, on_batch())
     assert_goes_on(local, serial, tmp_path)
@@ -144,7 +157,15 @@ def test_a_stack_that_is_not_there_is_named(farm, local, tmp_path):
 
 def test_params_reach_the_job(farm, local, tmp_path):
     """vcpus and memory are those of the Batch job."""
-    run(JOBS["plain"], tmp_path, local, on_batch(computeWorkerExtraParams={"vcpus": 1, "memory": 777}))
+    run(
+        JOBS["plain"],
+        tmp_path,
+        local,
+        on_batch(computeWorkerExtraParams={"vcpus": 1, "memory": 777}),
+    )
     jobs = farm.batch.describe_jobs(jobs=farm.unfinished_jobs())["jobs"]
-    required = [{r["type"]: r["value"] for r in job["container"].get("resourceRequirements", [])} for job in jobs]
+    required = [
+        {r["type"]: r["value"] for r in job["container"].get("resourceRequirements", [])}
+        for job in jobs
+    ]
     assert "777" in [one.get("MEMORY") for one in required]

@@ -4,16 +4,19 @@ import signal
 import sys
 from pathlib import Path
 
-import hosted
 import pytest
-from helpers import eventually, without_aws
+
+from tests.hosts.support import hosted
+from tests.support.helpers import eventually, without_aws
 
 GENERATION = hosted.generation()
 if not GENERATION:
-    pytest.skip("no RIOS is installed (tox -e rios1, rios2, riosdev do it)", allow_module_level=True)
+    pytest.skip(
+        "no RIOS is installed (tox -e rios1, rios2, riosdev do it)", allow_module_level=True
+    )
 
-from scene import describe, differences
-from scripting import run_script, start_lingering
+from tests.hosts.support.scene import describe, differences
+from tests.hosts.support.scripting import run_script, start_lingering
 
 SCRIPT = f"ndvi{GENERATION}.py"
 WORKERS = {1: (3, "AWSBatch"), 2: (2,)}[GENERATION]
@@ -52,7 +55,9 @@ def test_a_script_of_rios_1_is_run_unmodified(how, cloud, image, tmp_path):
 def test_the_command_runs_a_script_on_the_embedded_aws(image, tmp_path):
     """`rios-awsbatch local -- python script.py` needs no account."""
     prefix = [RIOS_AWSBATCH, "local", "--workers", "2", "--"]
-    ended = run_script(SCRIPT, image, tmp_path / "aws", *WORKERS, prefix=prefix, environ=without_aws())
+    ended = run_script(
+        SCRIPT, image, tmp_path / "aws", *WORKERS, prefix=prefix, environ=without_aws()
+    )
     assert_same_as_serial(ended, image, tmp_path)
 
 

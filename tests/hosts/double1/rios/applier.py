@@ -92,7 +92,9 @@ def apply(userFunction, infiles, outfiles, otherArgs=None, controls=None):
     jobs = []
     for row in range(total[1]):
         for column in range(total[0]):
-            place = np.s_[:, row * rows : (row + 1) * rows, column * columns : (column + 1) * columns]
+            place = np.s_[
+                :, row * rows : (row + 1) * rows, column * columns : (column + 1) * columns
+            ]
             inputs = BlockAssociations()
             vars(inputs).update({name: image[place] for name, image in images.items()})
             jobs.append((place, RIOSJobInfo(ReaderInfo(column, row, total), inputs, otherArgs)))

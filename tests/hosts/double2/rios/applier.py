@@ -76,7 +76,9 @@ def apply(userFunction, infiles, outfiles, otherArgs=None, controls=None):
             writer.write(block, outputs)
         returned.otherArgsList = [otherArgs]
     else:
-        manager = _compute_in_workers(userFunction, infiles, outfiles, otherArgs, controls, sizes, blocks, writer)
+        manager = _compute_in_workers(
+            userFunction, infiles, outfiles, otherArgs, controls, sizes, blocks, writer
+        )
         for one in manager.outObjList:
             if isinstance(one, Timers):
                 returned.timings.merge(one)
@@ -136,7 +138,9 @@ class _Writer:
         for name, _, _ in self.outfiles:
             array = getattr(outputs, name)
             whole = self.written.setdefault(name, np.zeros((len(array), *self.size), array.dtype))
-            whole[:, block.top : block.top + block.nrows, block.left : block.left + block.ncols] = array
+            whole[:, block.top : block.top + block.nrows, block.left : block.left + block.ncols] = (
+                array
+            )
 
     def close(self):
         for name, _, path in self.outfiles:

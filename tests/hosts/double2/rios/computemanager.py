@@ -36,4 +36,6 @@ class HostsOwnComputeWorkerMgr(ComputeWorkerManager):
 
 
 def getComputeWorkerManager(cwKind):
-    return [kind for kind in ComputeWorkerManager.__subclasses__() if kind.computeWorkerKind == cwKind][-1]()
+    return [
+        kind for kind in ComputeWorkerManager.__subclasses__() if kind.computeWorkerKind == cwKind
+    ][-1]()

@@ -7,7 +7,9 @@ import numpy as np
 from .structures import BlockAssociations, WorkerErrorRecord
 
 
-def readBlockAllFiles(infiles, workinggrid, block, allInfo, opened, controls, tmpfileMgr, rasterizeMgr):
+def readBlockAllFiles(
+    infiles, workinggrid, block, allInfo, opened, controls, tmpfileMgr, rasterizeMgr
+):
     inputs = BlockAssociations(infiles)
     for name, _, path in infiles:
         if path not in opened:
@@ -27,7 +29,9 @@ def start_reader(blocks, buffer, infiles, arguments, errors):
         try:
             for block in blocks:
                 workinggrid, all_info, controls = arguments
-                inputs = readBlockAllFiles(infiles, workinggrid, block, all_info, {}, controls, None, None)
+                inputs = readBlockAllFiles(
+                    infiles, workinggrid, block, all_info, {}, controls, None, None
+                )
                 buffer.insertCompleteBlock(block, inputs)
         except Exception as error:  # noqa: BLE001 - it is reported
             errors.put(WorkerErrorRecord(error, "read"))

@@ -1,0 +1,97 @@
+"""Facts about AWS Batch: states, reasons and what to do about them, job definitions, overrides."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.literals import JobStatusType
+
+__all__ = [
+    "DESCRIBED_JOBS",
+    "ENDED",
+    "STATES",
+    "UNFINISHED",
+    "advice_for",
+    "container_overrides",
+    "latest_definition",
+    "reason_of",
+]
+
+# https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
+UNFINISHED: "Final[tuple[JobStatusType, ...]]" = (
+    "SUBMITTED",
+    "PENDING",
+    "RUNNABLE",
+    "STARTING",
+    "RUNNING",
+)
+ENDED: "Final[tuple[JobStatusType, ...]]" = ("SUCCEEDED", "FAILED")
+STATES: Final = (*UNFINISHED, *ENDED)
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html: so many ids in one request
+DESCRIBED_JOBS: Final = 100
+
+
+def container_overrides(
+    environment: Mapping[str, str], vcpus: float | None, memory: int | None
+) -> Any:
+    """Return what a job has that its job definition does not say.
+
+    Args:
+        environment: Its environment variables.
+        vcpus: Its vCPUs, if not the job definition's.
+        memory: Its memory in MiB, if not the job definition's.
+    """
+    wanted = {
+        "VCPU": None if vcpus is None else f"{vcpus:g}",
+        "MEMORY": None if memory is None else str(memory),
+    }
+    requirements = [
+        {"type": kind, "value": value} for kind, value in wanted.items() if value is not None
+    ]
+    return {
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        **({"resourceRequirements": requirements} if requirements else {}),
+    }
+
+
+def latest_definition(batch: "BatchClient", name: str) -> Any:
+    """Return what Batch knows of a job definition: the revision that is named, else the latest active one.
+
+    Args:
+        batch: The client.
+        name: Its name, with or without a revision, or its ARN.
+
+    Returns:
+        Batch's description; None if there is no such definition.
+    """
+    name = name.rpartition("/")[2]
+    wanted: Any = {"jobDefinitions": [name]} if ":" in name else {"jobDefinitionName": name}
+    pages = batch.get_paginator("describe_job_definitions").paginate(**wanted, status="ACTIVE")
+    found: list[Any] = [definition for page in pages for definition in page["jobDefinitions"]]
+    return max(found, key=lambda definition: definition["revision"], default=None)
+
+
+def reason_of(job: Any) -> str:
+    """Return why a job failed, as Batch tells it in a description or a summary of the job."""
+    container = job.get("container", {})
+    parts = [job.get("statusReason", ""), container.get("reason", "")]
+    if container.get("exitCode") is not None:
+        parts.append(f"exit code {container['exitCode']}")
+    return "; ".join(part for part in parts if part) or "Batch gives no reason"
+
+
+def advice_for(reason: str) -> str:
+    """Say what to do about a reason that Batch gives; Batch has no codes for them."""
+    if "CannotPull" in reason or "pull image" in reason:
+        return "The image cannot be pulled: push it to the stack's repository, or correct its name in the job definition."
+    if "ResourceInitializationError" in reason:
+        return (
+            "The job could not be set up before its container began, mostly because its subnets have no way to ECR and "
+            "CloudWatch: give jobs public addresses, or the subnets a NAT gateway or endpoints."
+        )
+    if "OutOfMemory" in reason or "memory usage" in reason:
+        return "The container ran out of memory: give the job definition more, or make the blocks smaller."
+    if "RESOURCE" in reason or "MISCONFIGURATION" in reason:
+        return "The compute environment cannot run such a job: compare vcpus and memory with its instance types."
+    return "The workers' log streams in the log group of the job definition tell more."

@@ -1,0 +1,119 @@
+"""What boto3's errors mean, and what to do about them; recognised by class and code, never by their words."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import botocore.exceptions
+import botocore.parsers
+
+from rios_plugin_awsbatch.errors import AWSBatchException
+
+__all__ = [
+    "AWS_ERRORS",
+    "AnswerError",
+    "error_code",
+    "explained",
+    "is_missing_queue",
+    "is_missing_stack",
+    "is_passing",
+    "sentence_for",
+]
+
+
+class AnswerError(botocore.exceptions.BotoCoreError):
+    """What came back is no answer of AWS's: HTML of a proxy, or half of an answer."""
+
+    fmt = "the answer to {operation} is none of {service}'s (it begins {body}): a proxy or a cut connection"
+
+
+# What clients raise. botocore's parsers have an error of their own, beside the root of all others.
+AWS_ERRORS: Final = (
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+    botocore.parsers.ResponseParserError,
+)
+_UNREACHABLE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
+_NO_ANSWER: Final = (AnswerError, botocore.parsers.ResponseParserError)
+_LOGGED_OUT: Final = (
+    botocore.exceptions.SSOError,
+    botocore.exceptions.TokenRetrievalError,
+    *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
+)
+_STALE: Final = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+}
+_DENIED: Final = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_THROTTLED: Final = {
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "RequestThrottled",
+    "TooManyRequestsException",
+}
+_SERVER_ERROR: Final = 500
+
+
+def sentence_for(error: Exception) -> str:
+    """Say what an error of boto3's means and what to do, where that is known."""
+    if isinstance(error, AWSBatchException):
+        return str(error)
+    if isinstance(
+        error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError
+    ):
+        return "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."
+    if isinstance(error, botocore.exceptions.ProfileNotFound):
+        return f"{error}; correct AWS_PROFILE, or add the profile with `aws configure`."
+    if isinstance(error, _LOGGED_OUT):
+        return f"you are not logged in to AWS ({error}); run `aws sso login`, with --profile if you use one."
+    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
+        return f"the AWS credentials cannot be had ({error}); log in again, or see the profile's settings."
+    if isinstance(error, botocore.exceptions.ClientError):
+        code = error_code(error)
+        if code in _STALE:
+            return f"AWS does not accept the credentials ({code}); renew them."
+        if code in _DENIED:
+            return f"these credentials may not do that ({error})."
+    if isinstance(error, _UNREACHABLE):
+        return f"AWS cannot be reached ({error})."
+    return str(error)
+
+
+@contextlib.contextmanager
+def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
+    """Turn an error of boto3's into one of `kind`: `what` failed, and why."""
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise kind(f"{what}: {sentence_for(error)}") from error
+
+
+def error_code(error: Exception) -> str:
+    """Return AWS's code of an error, "NoSuchKey" for instance; empty if it is no answer of AWS's."""
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_missing_queue(error: Exception) -> bool:
+    """Say whether `error` means that a queue does not exist (any more)."""
+    return error_code(error).endswith(("NonExistentQueue", "QueueDoesNotExist"))
+
+
+def is_missing_stack(error: Exception) -> bool:
+    """Say whether DescribeStacks, asked for one stack by a name that is well formed, says that there is none.
+
+    CloudFormation has no code for that; ValidationError is what is left when the name is right.
+    """
+    return error_code(error) == "ValidationError"
+
+
+def is_passing(error: Exception) -> bool:
+    """Say whether `error` is an outage that may pass: no connection, throttling, or trouble within AWS."""
+    if isinstance(error, botocore.exceptions.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= _SERVER_ERROR or error_code(error) in _THROTTLED
+    return isinstance(error, _UNREACHABLE + _NO_ANSWER)

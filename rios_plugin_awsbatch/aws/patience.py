@@ -1,0 +1,78 @@
+"""Waiting out trouble with AWS that passes by itself."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from .errors import is_missing_queue, is_passing, sentence_for
+
+__all__ = ["NEW_QUEUE_SECONDS", "OUTAGE_SECONDS", "Patience"]
+
+log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+OUTAGE_SECONDS: Final = 300.0
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html says one second at least;
+# a minute is what DeleteQueue's page allows for a change to be seen everywhere.
+NEW_QUEUE_SECONDS: Final = 60.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+
+
+class Patience:
+    """Makes calls again whose errors pass, and gives up in the end.
+
+    Args:
+        outage: Seconds for which AWS may be out of reach, from the first error of a call.
+        new_queue: Seconds from now for which a queue may be unknown, because it is new.
+        ended: Ends all waiting when it is set: the call's error is raised.
+        passes: Says whether an error passes.
+    """
+
+    def __init__(
+        self,
+        *,
+        outage: float = OUTAGE_SECONDS,
+        new_queue: float = 0.0,
+        ended: threading.Event | None = None,
+        passes: Callable[[Exception], bool] = is_passing,
+    ) -> None:
+        self._outage = outage
+        self._known_by = time.monotonic() + new_queue
+        self._ended = ended or threading.Event()
+        self._passes = passes
+
+    def call(self, function: Callable[[], Value], *, what: str = "") -> Value:
+        """Return what `function` returns, called again while its errors pass.
+
+        Args:
+            function: Makes a request.
+            what: What it does, for the log.
+
+        Raises:
+            Exception: The latest error, when it does not pass, has lasted for too long, or the waiting is ended.
+        """
+        since: float | None = None
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return function()
+            except Exception as error:
+                now = time.monotonic()
+                since = now if since is None else since
+                unknown = is_missing_queue(error) and now < self._known_by
+                if not unknown and not (self._passes(error) and now - since < self._outage):
+                    raise
+                log.log(
+                    logging.WARNING if what else logging.DEBUG,
+                    "trying again to %s: %s",
+                    what,
+                    sentence_for(error),
+                )
+                # Not all clients at once: https://docs.aws.amazon.com/general/latest/gr/api-retries.html
+                if self._ended.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - no secret
+                    raise
+                pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""The raster job of `rios-awsbatch demo`; it needs GDAL, and no RIOS."""

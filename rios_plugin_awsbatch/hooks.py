@@ -1,0 +1,140 @@
+"""Hooks: what others are told of tasks, workers and runs, by records.
+
+A plugin is any object, a module for instance, with some of these functions::
+
+    from rios_plugin_awsbatch.hooks import hookimpl, register
+
+    class Slowest:
+        seconds = 0.0
+
+        @hookimpl
+        def rios_awsbatch_task_done(self, record):
+            self.seconds = max(self.seconds, record.seconds)
+
+    register(Slowest())
+
+Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are called in threads of the
+run, so they have to return soon; one that raises is logged and harms nothing.
+"""
+
+import functools
+import importlib.metadata
+import logging
+import threading
+from typing import Any, Final
+
+import pluggy
+
+from .records import RunRecord, TaskRecord, WorkerRecord
+
+__all__ = ["HookSpecification", "call", "hookimpl", "register", "unregister"]
+
+log = logging.getLogger(__name__)
+
+_PROJECT: Final = "rios_awsbatch"
+_specification: Final = pluggy.HookspecMarker(_PROJECT)
+hookimpl: Final = pluggy.HookimplMarker(_PROJECT)
+
+
+class HookSpecification:
+    """The hooks; a plugin has those that it wants, marked with `hookimpl`."""
+
+    @_specification
+    def rios_awsbatch_task_done(self, record: TaskRecord) -> None:
+        """A task has an outcome, after which its future is done; or main itself has computed a block.
+
+        Args:
+            record: What became of it.
+        """
+
+    @_specification
+    def rios_awsbatch_worker_changed(self, record: WorkerRecord) -> None:
+        """A worker is ready, has gone, or turns out to be unfit.
+
+        Args:
+            record: Which worker, and what has happened to it.
+        """
+
+    @_specification
+    def rios_awsbatch_run_ended(self, record: RunRecord) -> None:
+        """A run has ended, and nothing of it is left in AWS.
+
+        Args:
+            record: What it did in all.
+        """
+
+
+class _Plugins:
+    """The registered plugins of this process."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()  # guards `_manager` while plugins come and go
+        self._manager = pluggy.PluginManager(_PROJECT)
+        self._manager.add_hookspecs(HookSpecification)
+        for entry in importlib.metadata.entry_points(group=_PROJECT):
+            try:
+                self._manager.register(entry.load(), entry.name)
+            except Exception:
+                log.exception(
+                    "plugin %s of entry-point group %s cannot be loaded", entry.value, _PROJECT
+                )
+
+    def register(self, plugin: object) -> None:
+        with self._changing:
+            self._manager.register(plugin)
+            self._manager.check_pending()
+
+    def unregister(self, plugin: object) -> None:
+        with self._changing:
+            self._manager.unregister(plugin)
+
+    def call(self, hook: str, record: object) -> None:
+        with self._changing:
+            plugins = self._manager.get_plugins()
+            # One by one: pluggy itself stops at the first that raises.
+            callers = [
+                self._manager.subset_hook_caller(hook, plugins - {plugin}) for plugin in plugins
+            ]
+        for caller in callers:
+            try:
+                caller(record=record)
+            except Exception:
+                log.exception("a plugin's %s failed", hook)
+
+
+_making = threading.Lock()  # two threads must not make two of them
+
+
+@functools.cache
+def _made() -> _Plugins:
+    return _Plugins()
+
+
+def _plugins() -> _Plugins:
+    with _making:
+        return _made()
+
+
+def register(plugin: object) -> None:
+    """Have the hooks of a plugin called from now on.
+
+    Raises:
+        ValueError: It is registered already.
+        pluggy.PluginValidationError: One of its hooks does not exist, or takes other arguments.
+    """
+    _plugins().register(plugin)
+
+
+def unregister(plugin: object) -> None:
+    """Call the hooks of a plugin no more."""
+    _plugins().unregister(plugin)
+
+
+def call(hook: str, record: Any) -> None:
+    """Call a hook of all plugins; none of them can do harm.
+
+    Args:
+        hook: Its name.
+        record: Its record.
+    """
+    _plugins().call(hook, record)

@@ -1,0 +1,160 @@
+"""Blocks of RIOS 2 in a worker: read what can be read here, call the user's function, return everything it made."""
+
+import copy
+import copyreg
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cloudpickle
+from rios.imagereader import readBlockAllFiles
+from rios.readerinfo import makeReaderInfo
+from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager, Timers
+
+try:
+    from osgeo import gdal, osr
+except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
+    gdal = osr = None
+
+__all__ = ["BlockComputer", "Computed"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """What came of some blocks.
+
+    Attributes:
+        outputs: For each block, RIOS's object of output arrays.
+        otherargs: This task's copy of the otherArgs, if the function changed it.
+        timings: The intervals of RIOS's timers, by name: before 2.0.7, timers themselves cannot be pickled.
+        seconds: For all of the blocks.
+    """
+
+    outputs: list[Any]
+    otherargs: Any
+    timings: dict[str, list[tuple[float, float]]]
+    seconds: float
+
+
+class BlockComputer:
+    """Computes blocks of one ``apply``; a worker keeps it, and with it the input files that it has opened.
+
+    Args:
+        func: The user's function.
+        infiles: All input files.
+        read_here: Those that workers read.
+        controls: The controls of ``apply``.
+        workinggrid: RIOS's working grid.
+        all_info: RIOS's information about the input files.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what RIOS keeps apart, this keeps together
+        self,
+        func: Callable[..., Any],
+        infiles: Any,
+        read_here: Any,
+        controls: Any,
+        workinggrid: Any,
+        all_info: Any,
+    ) -> None:
+        self.func = func
+        self._infiles = infiles
+        self._read_here = read_here
+        self._controls = copy.copy(controls)
+        # Of main's alone: streams, terminals and functions that have no business in a worker, or cannot be pickled.
+        self._controls.progress = None
+        self._controls.loggingstream = None
+        self._controls.callBeforeClose = None
+        options = {
+            name: value
+            for name, value in controls.optionsByImage.items()
+            if name != "callBeforeClose"
+        }
+        self._controls.optionsByImage = options
+        self._workinggrid = workinggrid
+        self._all_info = all_info
+        self._reader: _Reader | None = None
+
+    def __call__(self, *arguments: Any) -> Computed:
+        """Compute blocks.
+
+        Args:
+            arguments: The otherArgs, if there are any; then a list of pairs of a block and its inputs that main has
+                read, or None if it has read none.
+        """
+        *otherargs, blocks = arguments
+        self._controls.loggingstream = sys.stdout
+        before = cloudpickle.dumps(otherargs)
+        timings = Timers()
+        with timings.interval("task"):
+            outputs = [self._compute(block, inputs, otherargs, timings) for block, inputs in blocks]
+        (begun, ended) = timings.pairs.pop("task")[0]
+        changed = bool(otherargs) and cloudpickle.dumps(otherargs) != before
+        return Computed(outputs, otherargs[0] if changed else None, timings.pairs, ended - begun)
+
+    def _compute(self, block: Any, shipped: Any, otherargs: Sequence[Any], timings: Any) -> Any:
+        inputs = BlockAssociations(self._infiles)
+        if shipped is not None:
+            vars(inputs).update(vars(shipped))
+        if vars(self._read_here):
+            with timings.interval("reading"):
+                vars(inputs).update(vars(self._read(block)))
+        info = makeReaderInfo(
+            self._workinggrid, block, self._controls, self._infiles, inputs, self._all_info
+        )
+        outputs = BlockAssociations()
+        with timings.interval("userfunction"):
+            self.func(info, inputs, outputs, *otherargs)
+        return outputs
+
+    def _read(self, block: Any) -> Any:
+        if self._reader is None:
+            self._reader = _Reader()
+        return self._reader.read(
+            self._read_here, self._workinggrid, block, self._all_info, self._controls
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_reader": None}
+
+
+class _Reader:
+    """Open files, temporary files and rasterized vectors of one process or thread."""
+
+    def __init__(self) -> None:
+        if gdal is not None:
+            gdal.UseExceptions()
+        self._open: dict[Any, Any] = {}
+        self._temporary = TempfileManager(tempfile.gettempdir())
+        self._rasterized = RasterizationMgr()
+
+    def read(self, infiles: Any, workinggrid: Any, block: Any, all_info: Any, controls: Any) -> Any:
+        """Return the inputs of a block."""
+        return readBlockAllFiles(
+            infiles,
+            workinggrid,
+            block,
+            all_info,
+            self._open,
+            controls,
+            self._temporary,
+            self._rasterized,
+        )
+
+
+def _projection(wkt: str, mapping: list[int]) -> Any:
+    projection = osr.SpatialReference(wkt)
+    projection.SetDataAxisToSRSAxisMapping(mapping)
+    return projection
+
+
+def _reduced_projection(projection: Any) -> tuple[Any, ...]:
+    """Say how a projection is made anew: RIOS keeps those of vector layers, and GDAL's cannot be pickled."""
+    wkt = projection.ExportToWkt(["FORMAT=WKT2_2019"])
+    return _projection, (wkt, projection.GetDataAxisToSRSAxisMapping())
+
+
+if osr is not None:
+    copyreg.pickle(osr.SpatialReference, _reduced_projection)

@@ -1,0 +1,1 @@
+"""The image of the workers: built, tagged, pushed."""

@@ -1,0 +1,1 @@
+"""Main scripts as Batch jobs."""

@@ -1,0 +1,126 @@
+"""The main job: fetches the script that was submitted, runs it, and passes on how it ended.
+
+Batch starts it as ``rios-awsbatch-main``, with everything it needs in the environment. SIGTERM (the job is cancelled,
+its instance reclaimed, its time over) goes to the script, which ends its run in order; Batch kills both half a minute
+later.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from rios_plugin_awsbatch._version import __version__
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.aws.names import archive_key, record_key
+from rios_plugin_awsbatch.errors import AWSBatchException, SubmissionError
+from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.stack.outputs import read_stack
+
+from .files import Files, fetched, read_record
+
+__all__ = ["main", "run_submitted"]
+
+log = logging.getLogger(__name__)
+
+
+class _Script:
+    """The user's script as a process, which gets the signals that this one gets."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.told_to_end = False
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        self.told_to_end = True
+        if self._process is None:  # its files are still being fetched
+            sys.exit(128 + number)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._pass_on)
+
+    def run(self, files: Files) -> int:
+        """Run the script and return its exit status, as a shell has it."""
+        environment = {**os.environ, "PYTHONPATH": files.python_path(), "PYTHONUNBUFFERED": "1"}
+        script = files.folder / files.manifest.script
+        self._process = subprocess.Popen(  # noqa: S603 - what was submitted is the purpose
+            [sys.executable, str(script), *files.manifest.arguments],
+            cwd=files.folder,
+            env=environment,
+        )
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
+
+
+def run_submitted() -> int:
+    """Run the script that the environment names.
+
+    Returns:
+        Its exit status.
+
+    Raises:
+        AWSBatchException: It cannot be fetched or run.
+    """
+    settings = load(Settings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    if settings.submission is None:
+        raise SubmissionError(
+            "RIOS_AWSBATCH_SUBMISSION is not set; `rios-awsbatch submit` sets it for the job that it starts."
+        )
+    script = _Script()
+    script.listen()
+    clients = Clients(settings.region)
+    bucket = settings.bucket or read_stack(clients, settings, "bucket").bucket
+    identity = settings.submission.partition(":")[0]
+    with fetched(clients, bucket, settings.submission) as files:
+        log.info(
+            "submission=%s runs %s",
+            identity,
+            " ".join([files.manifest.script, *files.manifest.arguments]),
+        )
+        status = script.run(files)
+    log.info("submission=%s ended with exit status %d", identity, status)
+    if (
+        not script.told_to_end
+    ):  # else Batch may start another attempt, on an instance that is not reclaimed
+        _forget(clients, bucket, identity)
+    return status
+
+
+def _forget(clients: Clients, bucket: str, identity: str) -> None:
+    """Delete the files, and the record unless it names what the main job may not deregister."""
+    try:
+        record = read_record(clients, bucket, identity)
+        keys = [
+            archive_key(identity),
+            *([] if record.get("definition") else [record_key(identity)]),
+        ]
+        for key in keys:
+            clients.s3.delete_object(Bucket=bucket, Key=key)
+    except AWS_ERRORS as error:
+        log.warning("submission=%s its files cannot be deleted: %s", identity, sentence_for(error))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the console script ``rios-awsbatch-main``; it ends as the script does."""
+    parser = argparse.ArgumentParser(
+        prog="rios-awsbatch-main",
+        description="Runs the script of a main job of rios-plugin-awsbatch. AWS Batch starts it; everything it needs "
+        "is in the environment, which `rios-awsbatch submit` sets.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.parse_args(arguments)
+    try:
+        sys.exit(run_submitted())
+    except AWSBatchException as error:
+        sys.exit(f"rios-awsbatch-main: {error}")

@@ -1,0 +1,230 @@
+"""The files of a submission, in the job: fetched, verified, unpacked, and there to be imported.
+
+::
+
+    rios-awsbatch submit          S3: submissions/<id>/            main job, and its workers
+    --------------------          ----------------------           -------------------------
+    pack: script, folder,  -----> files.tar.gz        ---------->  fetch, verify, unpack
+          requirements            record.json (job,                  pip install the requirements
+    SHA-256  -------- in the      definition)                        main: run the script
+              job's environment ----------------------------------->
+
+The archive holds a manifest, the files under ``files/``, and the list of requirements. Nothing of it is looked at
+before its SHA-256 is that of the environment, which only the submitter can set.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import botocore.exceptions
+
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
+from rios_plugin_awsbatch.aws.names import archive_key, record_key
+from rios_plugin_awsbatch.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from rios_plugin_awsbatch.aws.clients import Clients
+
+__all__ = ["Files", "Manifest", "digest_of", "fetched", "importable", "read_record"]
+
+log = logging.getLogger(__name__)
+
+# Within the archive.
+FILES: Final = "files"
+MANIFEST: Final = "manifest.json"
+REQUIREMENTS: Final = "requirements.txt"
+_INSTALLED: Final = "installed"
+_CHUNK: Final = 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What is to be done with the files.
+
+    Attributes:
+        script: The script to run, relative to the folder of files.
+        arguments: The script's arguments.
+    """
+
+    script: str
+    arguments: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        """Return it as the archive holds it."""
+        return json.dumps(dataclasses.asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Manifest":
+        """Read it from an archive that has been verified."""
+        content: dict[str, Any] = json.loads(text)
+        return cls(content["script"], tuple(content["arguments"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """An unpacked submission.
+
+    Attributes:
+        folder: The folder in which the script is run.
+        manifest: What is to be done.
+        import_path: Where its modules and requirements are, the first before the second.
+    """
+
+    folder: Path
+    manifest: Manifest
+    import_path: tuple[Path, ...]
+
+    def python_path(self) -> str:
+        """Return the value of PYTHONPATH that lets a process import them, and what it could import before."""
+        already = os.environ.get("PYTHONPATH", "")
+        return os.pathsep.join(
+            [*map(str, self.import_path), *filter(None, already.split(os.pathsep))]
+        )
+
+
+def read_record(clients: "Clients", bucket: str, identity: str) -> dict[str, Any]:
+    """Return a submission's record; an empty one if there is none that can be read."""
+    try:
+        content = json.loads(
+            clients.s3.get_object(Bucket=bucket, Key=record_key(identity))["Body"].read()
+        )
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) != "NoSuchKey":
+            raise
+        return {}
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def digest_of(archive: IO[bytes]) -> str:
+    """Return the SHA-256 of a file, from its beginning to its end."""
+    digest = hashlib.sha256()
+    archive.seek(0)
+    while chunk := archive.read(_CHUNK):
+        digest.update(chunk)
+    archive.seek(0)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def fetched(clients: "Clients", bucket: str, submission: str) -> Iterator[Files]:
+    """Have the files of a submission in a folder of their own, which is gone afterwards.
+
+    Args:
+        clients: The AWS clients.
+        bucket: The stack's bucket.
+        submission: The submission's id and the SHA-256 of its archive, with a colon between.
+
+    Raises:
+        SubmissionError: They cannot be fetched, are not what was submitted, or the requirements cannot be installed.
+    """
+    identity, _, digest = submission.partition(":")
+    with tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True) as scratch:
+        root = Path(scratch)
+        with tempfile.TemporaryFile(dir=root) as archive:
+            _download(clients, bucket, identity, archive)
+            if digest_of(archive) != digest:
+                raise SubmissionError(
+                    f"The files of submission {identity} (s3://{bucket}/{archive_key(identity)}) are not those that "
+                    "were submitted: their SHA-256 differs. Nothing of them was run; find out who writes to the bucket."
+                )
+            _extract(archive, root)
+        files = _unpacked(root)
+        if (root / REQUIREMENTS).exists():
+            _install(root / REQUIREMENTS, root / _INSTALLED, identity)
+        yield files
+
+
+@contextlib.contextmanager
+def importable(clients: "Clients", bucket: str, submission: str | None) -> Iterator[None]:
+    """Let the processes that this one starts import what a submission brings, if there is one.
+
+    Raises:
+        SubmissionError: As `fetched` does.
+    """
+    if submission is None:
+        yield
+        return
+    with fetched(clients, bucket, submission) as files:
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = files.python_path()
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONPATH"]
+            else:
+                os.environ["PYTHONPATH"] = before
+
+
+def _download(clients: "Clients", bucket: str, identity: str, archive: IO[bytes]) -> None:
+    key = archive_key(identity)
+    try:
+        clients.s3.download_fileobj(bucket, key, archive)
+    except AWS_ERRORS as error:
+        reason = sentence_for(error)
+        if isinstance(error, botocore.exceptions.ClientError) and error_code(error) in {
+            "404",
+            "NoSuchKey",
+        }:
+            reason = "they are gone. They are deleted when the script has ended, or is cancelled; submit it again."
+        raise SubmissionError(
+            f"Cannot fetch the files of submission {identity} (s3://{bucket}/{key}): {reason}"
+        ) from error
+
+
+def _extract(archive: IO[bytes], root: Path) -> None:
+    with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+        # Our own archive, verified; the filter is for what a Python that has it warns about without.
+        options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(root, **options)  # noqa: S202 - verified above
+
+
+def _unpacked(root: Path) -> Files:
+    manifest = Manifest.from_json((root / MANIFEST).read_bytes())
+    folder = root / FILES
+    path = dict.fromkeys([(folder / manifest.script).parent, folder, root / _INSTALLED])
+    return Files(folder, manifest, tuple(path))
+
+
+def _install(requirements: Path, target: Path, identity: str) -> None:
+    log.info("submission=%s installing its requirements", identity)
+    # Into a folder of their own, because that works in every image, whoever the user is.
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    done = subprocess.run(  # noqa: S603 - our own interpreter; the list is the submitter's
+        [*command, "--target", str(target), "--requirement", str(requirements)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        last = next(
+            (line for line in reversed(done.stdout.splitlines()) if line.strip()),
+            "pip says nothing",
+        )
+        raise SubmissionError(
+            f"The requirements of submission {identity} cannot be installed (the log has all that pip says): {last}"
+        )

@@ -1,0 +1,186 @@
+"""What became of tasks, blocks, workers and runs: one frozen record each.
+
+A worker measures a task and its blocks, and its result message carries the measures at no extra request; main adds what
+it knows and hands the record to hooks, statistics and the log. What chooses how much to send or fetch reads the same
+records, through `TypicalSeconds`.
+
+Times are Unix times in seconds, each by the clock of the machine that it was read on.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Final, Literal, TypeAlias
+
+__all__ = [
+    "BLOCKS_KEPT",
+    "MAIN",
+    "BlockRecord",
+    "Outcome",
+    "RunRecord",
+    "TaskRecord",
+    "TypicalSeconds",
+    "WorkerRecord",
+    "collected_blocks",
+    "measured_block",
+]
+
+MAIN: Final = "main"
+# A task of very many calls must not fill its result message with measures.
+BLOCKS_KEPT: Final = 64
+_WEIGHT: Final = 0.3
+
+Outcome: TypeAlias = Literal["done", "raised", "lost", "refused", "failed", "cancelled"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockRecord:
+    """One block, or one call, of a task.
+
+    Attributes:
+        name: What users call it, "block 3,4" for instance.
+        begun: When it was begun.
+        seconds: How long it took.
+    """
+
+    name: str
+    begun: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskRecord:
+    """What became of one task.
+
+    Attributes:
+        run: The run's id; empty for a block that main computed before there was a run.
+        task: The task's number within the run; -1 for what main computed itself.
+        name: What users call it: the place of its (first) block, or the function's name.
+        blocks: How many blocks, or calls, it is made of.
+        worker: Who computed it; `MAIN` if main did.
+        attempt: The number of the attempt that gave this outcome, from 1.
+        sent: When main sent it.
+        begun: When the worker began to compute; 0 if it never did.
+        seconds: How long computing took, and pickling the result.
+        bytes_in: Bytes of its pickled arguments, without what many tasks share.
+        bytes_out: Bytes of its pickled result; 0 if there is none.
+        requests: AWS requests that its worker has made since its previous result.
+        outcome: ``done``; ``raised``: the user's function raised; ``lost``: it ended every process that computed it;
+            ``refused``: the worker could not take it; ``failed``: it could not be sent, or the run broke;
+            ``cancelled``: nobody waits for it any more.
+        block_records: Those of the blocks, of the first `BLOCKS_KEPT` at most; none where the task is one call.
+    """
+
+    run: str
+    task: int
+    name: str
+    blocks: int
+    worker: str
+    attempt: int
+    sent: float
+    begun: float
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    requests: int
+    outcome: Outcome
+    block_records: tuple[BlockRecord, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerRecord:
+    """A worker has changed.
+
+    Attributes:
+        run: The run's id.
+        worker: The worker's name: Batch's id of its job.
+        event: ``ready`` for tasks; ``gone`` with its last words; ``unfit``: it cannot read its tasks.
+        at: When main heard of it.
+        requests: AWS requests that it has made so far.
+        detail: Versions of a worker that is ready; why it has gone, or is unfit.
+    """
+
+    run: str
+    worker: str
+    event: Literal["ready", "gone", "unfit"]
+    at: float
+    requests: int
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """A run has ended.
+
+    Attributes:
+        run: The run's id.
+        stack: The stack's name.
+        region: Its region.
+        begun: When the run began.
+        ended: When everything of it was taken down.
+        workers: How many workers have been ready.
+        tasks: How many tasks have come back.
+        requests: AWS requests, main's and the workers'.
+        bytes_sent: Bytes of payloads that went out, shared ones counted once.
+        bytes_received: Bytes of payloads that came back.
+        error: What broke the run; empty if nothing did.
+    """
+
+    run: str
+    stack: str
+    region: str
+    begun: float
+    ended: float
+    workers: int
+    tasks: int
+    requests: int
+    bytes_sent: int
+    bytes_received: int
+    error: str = ""
+
+
+class TypicalSeconds:
+    """What one block takes, from records: the latest count most. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The typical seconds; None before there is a measure."""
+        return self._value
+
+    def note(self, seconds: float, blocks: int = 1) -> None:
+        """Take note of what so many blocks took together."""
+        each = seconds / max(blocks, 1)
+        self._value = each if self._value is None else (1 - _WEIGHT) * self._value + _WEIGHT * each
+
+
+_collecting: contextvars.ContextVar[list[BlockRecord] | None] = contextvars.ContextVar(
+    "blocks", default=None
+)
+
+
+@contextlib.contextmanager
+def collected_blocks() -> Iterator[list[BlockRecord]]:
+    """Collect what `measured_block` measures meanwhile."""
+    blocks: list[BlockRecord] = []
+    token = _collecting.set(blocks)
+    try:
+        yield blocks
+    finally:
+        _collecting.reset(token)
+
+
+@contextlib.contextmanager
+def measured_block(name: str) -> Iterator[None]:
+    """Measure one block of a task; costs nothing to speak of where nobody collects."""
+    begun, start = time.time(), time.perf_counter()
+    try:
+        yield
+    finally:
+        blocks = _collecting.get()
+        if blocks is not None:
+            blocks.append(BlockRecord(name, begun, time.perf_counter() - start))

@@ -1,0 +1,1 @@
+"""Main's side of a run."""

@@ -1,0 +1,34 @@
+"""The ways out of the interpreter: each of them ends the runs that are alive in it."""
+
+import atexit
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["close_at_exit"]
+
+
+def close_at_exit(close: Callable[[], None]) -> None:
+    """See to it that `close` is called when the interpreter ends, and that a signal ends it in an orderly way.
+
+    Args:
+        close: Called once, however often it is given.
+    """
+    atexit.unregister(close)
+    atexit.register(close)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the latter when a terminal is closed; nohup ignores it
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit_in_order)
+
+
+def _exit_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal_number, signal.SIG_IGN)
+    sys.exit(128 + signal_number)

@@ -1,0 +1,127 @@
+"""Workers as one AWS Batch job: submitted, watched, ended. There is no other way in which workers start."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rios_plugin_awsbatch.aws.batch import ENDED, reason_of
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.errors import WorkersError
+from rios_plugin_awsbatch.stack.outputs import StackOutputs
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+__all__ = ["JobState", "WorkerJob", "submit_workers"]
+
+# https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
+ARRAY_MIN, ARRAY_MAX = 2, 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class JobState:
+    """How the workers of one job are.
+
+    Attributes:
+        counts: How many workers are in each of Batch's states.
+        reasons: Why those that failed did, each reason once.
+        waiting: What Batch says about those that have not started.
+    """
+
+    counts: Mapping[str, int]
+    reasons: tuple[str, ...]
+    waiting: str
+
+    @property
+    def unfinished(self) -> int:
+        """How many may still work."""
+        return sum(number for status, number in self.counts.items() if status not in ENDED)
+
+    @property
+    def failed(self) -> int:
+        """How many ended with an error."""
+        return self.counts.get("FAILED", 0)
+
+
+class WorkerJob:
+    """A submitted job of one or more workers.
+
+    Args:
+        batch: The client.
+        job_id: Batch's id of the job.
+        size: How many workers it has.
+    """
+
+    def __init__(self, batch: "BatchClient", job_id: str, size: int) -> None:
+        self._batch = batch
+        self.job_id = job_id
+        self.size = size
+
+    def state(self) -> JobState:
+        """Ask Batch how the workers are."""
+        jobs = self._batch.describe_jobs(jobs=[self.job_id])["jobs"]
+        if not jobs:  # Batch forgets a job a week after its end
+            return JobState({"FAILED": self.size}, (f"Batch does not know job {self.job_id}",), "")
+        job: Any = jobs[0]
+        if self.size < ARRAY_MIN:
+            counts = {job["status"]: 1}
+        else:
+            counts = dict(job.get("arrayProperties", {}).get("statusSummary", {}))
+            if not any(counts.values()):  # the children are not there yet
+                counts = {job["status"]: self.size}
+        reasons = self._reasons(job) if counts.get("FAILED") else ()
+        return JobState(counts, reasons, job.get("statusReason", ""))
+
+    def _reasons(self, job: Any) -> tuple[str, ...]:
+        failed = [job]
+        if self.size >= ARRAY_MIN:
+            failed = list(
+                self._batch.list_jobs(arrayJobId=self.job_id, jobStatus="FAILED")["jobSummaryList"]
+            )
+        return tuple(dict.fromkeys(reason_of(one) for one in failed))
+
+    def terminate(self, reason: str) -> None:
+        """End all workers that have not ended yet."""
+        self._batch.terminate_job(jobId=self.job_id, reason=reason)
+
+
+def submit_workers(
+    batch: "BatchClient", stack: StackOutputs, name: str, count: int, overrides: Any
+) -> list[WorkerJob]:
+    """Start `count` workers.
+
+    Args:
+        batch: The client.
+        stack: Names the job queue and the job definition.
+        name: The job's name.
+        count: How many workers.
+        overrides: The containers', from `container_overrides`.
+
+    Returns:
+        The jobs: one, unless there are more workers than an array may have.
+
+    Raises:
+        WorkersError: Batch does not take the job.
+    """
+    jobs = []
+    while count > 0:
+        size = min(count, ARRAY_MAX)
+        if 0 < count - size < ARRAY_MIN:
+            size -= 1
+        array: Any = {"arrayProperties": {"size": size}} if size >= ARRAY_MIN else {}
+        try:
+            response = batch.submit_job(
+                jobName=name,
+                jobQueue=stack.job_queue,
+                jobDefinition=stack.job_definition,
+                containerOverrides=overrides,
+                **array,
+            )
+        except AWS_ERRORS as error:
+            raise WorkersError(
+                f"Batch does not take the workers' job (queue {stack.job_queue}, definition {stack.job_definition} of "
+                f"{stack}): {sentence_for(error)}"
+            ) from error
+        jobs.append(WorkerJob(batch, response["jobId"], size))
+        count -= size
+    return jobs

@@ -1,0 +1,143 @@
+"""The runs that are alive in this process: found again by a second use, ended on every way out.
+
+A cold start of Batch takes minutes, so a run whose user is done may stay warm for the next one; its workers end by
+themselves when they have been idle for long. What ends a run for good: its last user says so, the interpreter exits
+(also after an exception or Ctrl-C), or SIGTERM arrives.
+"""
+
+import dataclasses
+import os
+import threading
+from concurrent.futures import Future
+from typing import TypeAlias
+
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.settings import Settings
+from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
+
+from .exits import close_at_exit
+from .run import Run, start_run
+
+__all__ = ["Lease", "close_all", "guard_exits", "lease"]
+
+# Where boto3 finds AWS and who it says we are: a run must not be found again after these have changed.
+_AWS_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+
+_Identity: TypeAlias = tuple[object, ...]
+
+
+@dataclasses.dataclass(eq=False)
+class _Live:
+    """A run that is alive or being started, and how many use it."""
+
+    run: "Future[Run]"
+    users: int = 0
+
+
+_lock = threading.Lock()  # guards `_live`, and the users in it
+_live: dict[_Identity, _Live] = {}
+
+
+class Lease:
+    """The right to use a run; give it back with `release`."""
+
+    def __init__(self, live: _Live) -> None:
+        self.run = live.run.result()
+        self._live = live
+        self._held = True  # guarded by `_lock`
+        self._owner = os.getpid()
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process is a fork of the one that has the run."""
+        return os.getpid() != self._owner
+
+    def release(self, *, keep_warm: bool = False) -> None:
+        """Give the run back; the last user's release ends it, unless it is to stay warm for the next one."""
+        if self.inherited:
+            return
+        with _lock:
+            if not self._held:
+                return
+            self._held = False
+            self._live.users -= 1
+            if self._live.users > 0 or (keep_warm and self.run.open):
+                return
+            _forget(self._live)
+        self.run.close()
+
+
+def lease(settings: Settings, workers: int) -> Lease:
+    """Return the right to use a run with at least `workers` workers: a live one if there is, else a new one.
+
+    Raises:
+        StackError: The stack cannot be used.
+        WorkersError: Batch does not take the workers' job.
+    """
+    identity: _Identity = (os.getpid(), settings, *map(os.environ.get, _AWS_VARIABLES))
+    while True:
+        with _lock:
+            live = _live.get(identity)
+            mine = live is None
+            if live is None:
+                live = _live[identity] = _Live(Future())
+            live.users += 1
+        if mine:
+            _start(live, settings, workers)
+            return Lease(live)
+        run = live.run.result()
+        if run.open:
+            run.want_workers(workers)
+            return Lease(live)
+        with _lock:  # it has broken, or is being closed: another one takes its place
+            _forget(live)
+        run.close()
+
+
+def _start(live: _Live, settings: Settings, workers: int) -> None:
+    """Start a run, for all who wait for it."""
+    try:
+        clients = Clients(settings.region)
+        stack = read_stack(clients, settings, *RUNS_NEED)
+        guard_exits()  # before there is anything to take down
+        live.run.set_result(start_run(settings, stack, clients, workers))
+    except BaseException as error:
+        with _lock:
+            _forget(live)
+        live.run.set_exception(error)
+        raise
+
+
+def close_all() -> None:
+    """End every run of this process."""
+    with _lock:
+        runs = [
+            live.run
+            for identity, live in _live.items()
+            if identity[0] == os.getpid() and live.run.done()
+        ]
+        _live.clear()
+    for run in runs:
+        if run.exception() is None:
+            run.result().close()
+
+
+def guard_exits() -> None:
+    """See to it that runs end with the interpreter."""
+    close_at_exit(close_all)
+
+
+def _forget(live: _Live) -> None:
+    for identity in [identity for identity, one in _live.items() if one is live]:
+        del _live[identity]
+
+
+def _after_fork() -> None:
+    """A forked child has none of the parent's runs: it must not end them, and has no threads to use them."""
+    global _lock  # noqa: PLW0603 - the parent's other threads may have held it
+    _lock = threading.Lock()
+    _live.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

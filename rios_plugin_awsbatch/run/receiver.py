@@ -1,0 +1,189 @@
+"""From the results queue to main: received by one thread, authenticated, and given to whom they are for.
+
+::
+
+    receiver thread                                  download threads (for large results)
+    receive, verify; settle what is in the message   download, settle; delete what is settled, ten at once
+"""
+
+import functools
+import logging
+import threading
+import time
+from typing import Final
+
+from rios_plugin_awsbatch.aws.errors import is_missing_queue, sentence_for
+from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
+from rios_plugin_awsbatch.errors import MessageError, StackError, VersionMismatchError
+from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.messages import (
+    Failure,
+    Message,
+    Result,
+    Stop,
+    WorkerNotice,
+    peek_run,
+)
+from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, LONG_POLL_SECONDS, Received
+
+from .pending import Pending
+from .roster import Roster
+from .threads import RequestThreads
+
+__all__ = ["Receiver"]
+
+log = logging.getLogger(__name__)
+
+DOWNLOADS: Final = 4
+COMPANY_SHARE, COMPANY_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
+
+
+class Receiver:
+    """Receives while something is expected.
+
+    Args:
+        exchange: Where from.
+        pending: Takes the outcomes of tasks, and the error if nothing can be received any more.
+        roster: Takes what workers say of themselves.
+        visibility: Seconds after which a message comes again whose answer was lost on its way; what comes twice because
+            handling it took longer is ignored.
+    """
+
+    def __init__(
+        self, exchange: Exchange, pending: Pending, roster: Roster, visibility: int
+    ) -> None:
+        self._exchange = exchange
+        self._pending = pending
+        self._roster = roster
+        self._visibility = visibility
+        self._closed = threading.Event()
+        self._downloads = RequestThreads("download", DOWNLOADS)
+        self._handling = threading.Lock()  # guards `_handled`
+        self._handled: list[str] = []
+        self._thread = threading.Thread(target=self._receive_loop, name="receiver", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it ends when nothing is expected any more."""
+        self._thread.start()
+
+    def close(self, *, queue_stays: bool) -> None:
+        """Receive no more.
+
+        Args:
+            queue_stays: Whether the queue outlives the run: then what has been handled is deleted from it, and a
+                receive that still waits is ended first, lest it take a message of the queue's next user.
+        """
+        self._closed.set()
+        if not queue_stays:
+            return
+        deadline = time.monotonic() + LONG_POLL_SECONDS + 5
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._exchange.results.send([self._exchange.encode(Stop())])
+            self._thread.join(max(deadline - time.monotonic(), 0))
+        self._downloads.close(deadline)
+        self._delete(self._taken_handled(1))
+
+    def _receive_loop(self) -> None:
+        patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
+        latest = time.monotonic()
+        while self._pending.wait_until_expecting() and not self._closed.is_set():
+            try:
+                received = patience.call(
+                    self._receive, what=f"receive results of run {self._exchange.key.run}"
+                )
+            except Exception as error:  # noqa: BLE001 - it is the end of the run
+                if not self._closed.is_set():
+                    sentence = f"Cannot receive results of run {self._exchange.key.run}: {sentence_for(error)}"
+                    self._pending.fail_all(StackError(sentence))
+                return
+            for message in received:
+                self._handle(message)
+            if received:  # blocks that were sent together come back together: let one request receive the others
+                before, latest = latest, time.monotonic()
+                time.sleep(min(COMPANY_SHARE * (latest - before), COMPANY_SECONDS))
+
+    def _receive(self) -> list[Received]:
+        return self._exchange.results.receive(
+            BATCH_ENTRIES, wait=LONG_POLL_SECONDS, visibility=self._visibility
+        )
+
+    def _handle(self, received: Received) -> None:
+        try:
+            message = self._exchange.decode(received.body)
+        except MessageError as error:
+            self._refuse(received, error)
+            return
+        if _is_stored(message):
+            self._downloads.call(functools.partial(self._give, message, received.receipt))
+        else:
+            self._give(message, received.receipt)
+
+    def _give(self, message: Message, receipt: str) -> None:
+        """Give a message to whom it is for; then it may be deleted."""
+        try:
+            if isinstance(message, WorkerNotice):
+                self._note(message)
+            elif isinstance(message, Result | Failure):
+                self._pending.settle(message)
+        except Exception as error:
+            if not is_missing_queue(error):  # else the run is over
+                log.exception("run=%s a message could not be handled", self._exchange.key.run)
+            return
+        self._done_with(receipt)
+
+    def _note(self, notice: WorkerNotice) -> None:
+        self._roster.note(notice)
+        if notice.event == "unfit":
+            self._pending.fail_all(
+                VersionMismatchError(f"{notice.detail} [worker {notice.worker}]")
+            )
+        elif (
+            notice.event == "ready" and self._pending.closing
+        ):  # too late to be told with the others
+            self._exchange.tasks.send([self._exchange.encode(Stop())])
+
+    def _refuse(self, received: Received, error: MessageError) -> None:
+        run = self._exchange.key.run
+        if isinstance(error, VersionMismatchError):
+            self._pending.fail_all(error)
+        elif peek_run(received.body) in (None, run):
+            log.warning("run=%s %s", run, error)
+            self._done_with(received.receipt)
+        else:
+            self._pending.fail_all(error)  # the queues were given, and are not ours alone
+
+    def _done_with(self, receipt: str) -> None:
+        with self._handling:
+            self._handled.append(receipt)
+        handled = self._taken_handled(BATCH_ENTRIES)
+        if handled:
+            self._downloads.call(functools.partial(self._delete, handled))
+
+    def _taken_handled(self, least: int) -> list[str]:
+        """Return the receipts of what has been handled, if there are so many; they are the caller's then."""
+        with self._handling:
+            if len(self._handled) < least:
+                return []
+            handled, self._handled = self._handled, []
+            return handled
+
+    def _delete(self, receipts: list[str]) -> None:
+        try:
+            self._exchange.results.delete(receipts)
+        except Exception as error:  # noqa: BLE001 - they come once more, and are ignored
+            if not is_missing_queue(error):
+                log.warning(
+                    "run=%s cannot delete messages: %s", self._exchange.key.run, sentence_for(error)
+                )
+
+
+def _is_stored(message: Message) -> bool:
+    """Say whether the payload of a message has to be downloaded."""
+    payload = (
+        message.payload
+        if isinstance(message, Result)
+        else message.exception
+        if isinstance(message, Failure)
+        else None
+    )
+    return payload is not None and payload.key is not None

@@ -1,0 +1,228 @@
+"""From main to the tasks queue: packs, uploads and sends, in batches and in bounded memory.
+
+::
+
+    the caller's thread            upload threads (for large arguments)      sender threads
+    encode, if the arguments  -->  store the arguments, encode          -->  up to ten messages
+    ride in the message                                                      in one request
+"""
+
+import dataclasses
+import functools
+import platform
+import queue
+import threading
+import time
+from typing import Final
+
+import cloudpickle
+
+from rios_plugin_awsbatch.aws.errors import sentence_for
+from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
+from rios_plugin_awsbatch.errors import AWSBatchException
+from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.messages import Payload, Task
+from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, MESSAGE_BYTES
+
+from .pending import Pending
+from .threads import RequestThreads
+
+__all__ = ["OutgoingTask", "Sender", "about_sending"]
+
+UPLOADS: Final = 4
+SENDERS: Final = 3
+# Small messages wait for company: one request for up to ten of them. So long if nothing else is on its way here:
+LINGER_SECONDS: Final = 0.004
+# So long if arguments are being uploaded:
+COMPANY_SECONDS: Final = 0.05
+SMALL_BYTES: Final = MESSAGE_BYTES // 4
+CLOSE_SECONDS: Final = 10.0
+_PYTHON: Final = ".".join(platform.python_version_tuple()[:2])
+_CLOUDPICKLE: Final = int(cloudpickle.__version__.partition(".")[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class OutgoingTask:
+    """A task on its way out.
+
+    Attributes:
+        number: Its number within the run.
+        name: What users call it.
+        function: The callable.
+        shared: Arguments that many tasks have in common.
+        arguments: Its own, pickled.
+    """
+
+    number: int
+    name: str
+    function: Payload
+    shared: Payload | None
+    arguments: bytes
+
+    def message(self, arguments: Payload) -> Task:
+        """Return the message that asks for it."""
+        return Task(
+            task=self.number,
+            name=self.name,
+            python=_PYTHON,
+            cloudpickle=_CLOUDPICKLE,
+            function=self.function,
+            shared=self.shared,
+            arguments=arguments,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoded:
+    """A task as text, and the bytes of the budget that it has."""
+
+    number: int
+    name: str
+    text: str
+    cost: int
+
+
+class _Budget:
+    """Bytes that may wait in memory; who wants more waits, but one at a time may exceed the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._changed = threading.Condition()  # guards `_used`
+        self._used = 0
+
+    def acquire(self, size: int, give_up: threading.Event) -> None:
+        with self._changed:
+            while self._used and self._used + size > self._limit and not give_up.is_set():
+                self._changed.wait(1)
+            self._used += size
+
+    def release(self, size: int) -> None:
+        with self._changed:
+            self._used -= size
+            self._changed.notify_all()
+
+
+class Sender:
+    """Sends tasks until it is closed.
+
+    Args:
+        exchange: Where to.
+        pending: Says who is still waited for, and takes the error of a task that cannot be sent.
+        memory_limit: Bytes that may wait here.
+    """
+
+    def __init__(self, exchange: Exchange, pending: Pending, memory_limit: int) -> None:
+        self._exchange = exchange
+        self._pending = pending
+        self._budget = _Budget(memory_limit)
+        self._closed = threading.Event()
+        self._patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
+        self._uploads = RequestThreads("upload", UPLOADS)
+        self._encoded: queue.SimpleQueue[_Encoded | None] = queue.SimpleQueue()
+        self._gathering = (
+            threading.Lock()
+        )  # guards `_carried`; one gathers at a time, lest each waits with one message
+        self._carried: _Encoded | None = None
+        self._senders = [
+            threading.Thread(target=self._send_loop, name="sender", daemon=True)
+            for _ in range(SENDERS)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._senders:
+            thread.start()
+
+    def put(self, task: OutgoingTask) -> None:
+        """Send `task` soon; waits while too many bytes wait already."""
+        room = self._exchange.inline_limit - task.function.size_inline
+        if task.shared is not None:
+            room -= task.shared.size_inline
+        size = len(task.arguments)
+        if size > room:
+            self._budget.acquire(size, self._closed)
+            self._uploads.call(functools.partial(self._upload, task))
+            return
+        text = self._exchange.encode(task.message(self._exchange.pack(task.arguments, "", room)))
+        self._budget.acquire(len(text), self._closed)
+        self._encoded.put(_Encoded(task.number, task.name, text, len(text)))
+
+    def close(self) -> None:
+        """Stop sending: what waits is dropped, and what is under way arrives before the run's objects are deleted."""
+        self._closed.set()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        self._uploads.close(deadline)
+        for _ in self._senders:
+            self._encoded.put(None)
+        for thread in self._senders:
+            if (
+                thread.is_alive() and thread is not threading.current_thread()
+            ):  # a future's callback may end the run
+                thread.join(max(deadline - time.monotonic(), 0))
+
+    # Upload threads
+
+    def _upload(self, task: OutgoingTask) -> None:
+        try:
+            if self._pending.wanted(task.number):
+                name = f"tasks/{task.number}"
+                stored = self._patience.call(
+                    lambda: self._exchange.pack(task.arguments, name, room=-1)
+                )
+                text = self._exchange.encode(task.message(stored))
+                self._encoded.put(_Encoded(task.number, task.name, text, 0))
+        except Exception as error:  # noqa: BLE001 - it is the task's outcome
+            self._pending.fail(task.number, about_sending(task.name, error))
+        finally:
+            self._budget.release(len(task.arguments))
+
+    # Sender threads
+
+    def _send_loop(self) -> None:
+        while True:
+            with self._gathering:
+                first = self._carried or self._encoded.get()
+                if first is None:
+                    return
+                batch, self._carried = self._with_company(first)
+            self._send([task for task in batch if self._pending.wanted(task.number)])
+            self._budget.release(sum(task.cost for task in batch))
+
+    def _with_company(self, first: _Encoded) -> tuple[list[_Encoded], _Encoded | None]:
+        """Return what goes into one request with `first`, and what was taken but does not fit."""
+        batch, size = [first], len(first.text)
+        begun = time.monotonic()
+        while len(batch) < BATCH_ENTRIES and size < SMALL_BYTES:
+            waited = time.monotonic() - begun
+            if waited >= (COMPANY_SECONDS if self._uploads.unfinished else LINGER_SECONDS):
+                break
+            try:
+                more = self._encoded.get(timeout=LINGER_SECONDS)
+            except queue.Empty:
+                continue
+            if more is None:  # for another thread, or for the next time
+                self._encoded.put(None)
+                break
+            if size + len(more.text) > MESSAGE_BYTES:
+                return batch, more
+            batch.append(more)
+            size += len(more.text)
+        return batch, None
+
+    def _send(self, batch: list[_Encoded]) -> None:
+        if not batch or self._closed.is_set():
+            return
+        try:
+            self._patience.call(lambda: self._exchange.tasks.send([task.text for task in batch]))
+        except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
+            for task in batch:
+                self._pending.fail(task.number, about_sending(task.name, error))
+
+
+def about_sending(what: str, error: Exception) -> AWSBatchException:
+    """Return an error that says what cannot be sent, and why."""
+    if isinstance(error, AWSBatchException):
+        return error
+    sentence = AWSBatchException(f"{what} cannot be sent to the workers: {sentence_for(error)}")
+    sentence.__cause__ = error
+    return sentence

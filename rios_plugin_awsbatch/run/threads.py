@@ -1,0 +1,76 @@
+"""Threads that make requests beside the one that asks for them: started when needed, and never waited for at exit."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["RequestThreads"]
+
+log = logging.getLogger(__name__)
+
+
+class RequestThreads:
+    """Up to `most` daemon threads that take calls in the order in which they are given.
+
+    Not a ThreadPoolExecutor: Python joins the threads of those before `atexit` functions run, and a run that is ended by
+    one of these still needs its threads.
+
+    Args:
+        name: What the threads are called.
+        most: How many there may be.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._changing = threading.Lock()  # guards `_threads`, `_unfinished` and `_closed`
+        self._threads: list[threading.Thread] = []
+        self._unfinished = 0
+        self._closed = False
+
+    @property
+    def unfinished(self) -> int:
+        """How many calls have been given and have not ended."""
+        with self._changing:
+            return self._unfinished
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have `function` called soon; not any more once `close` was called."""
+        with self._changing:
+            if self._closed:
+                return
+            self._unfinished += 1
+            self._calls.put(function)
+            if len(self._threads) < min(self._unfinished, self._most):
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def close(self, deadline: float) -> None:
+        """Take no more calls, and wait for the threads to make those that they have.
+
+        Args:
+            deadline: When to wait no longer, by the monotonic clock.
+        """
+        with self._changing:
+            self._closed = True
+            threads = list(self._threads)
+        for _ in threads:
+            self._calls.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():  # a future's callback may end the run
+                thread.join(max(deadline - time.monotonic(), 0))
+
+    def _work(self) -> None:
+        while (function := self._calls.get()) is not None:
+            try:
+                function()
+            except Exception:
+                log.exception("a call of thread %s failed", self._name)
+            finally:
+                del function  # what it holds must not be kept while this thread waits
+                with self._changing:
+                    self._unfinished -= 1

@@ -1,0 +1,98 @@
+"""The thread that looks after the workers: starts them where they are missing, and keeps the inventory fresh."""
+
+import logging
+import threading
+import time
+from typing import Final
+
+from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
+from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
+
+from .inventory import REWRITE_SECONDS, Inventory
+from .pending import Pending
+from .roster import Roster
+from .workforce import Workforce
+
+__all__ = ["Watcher"]
+
+log = logging.getLogger(__name__)
+
+FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
+CLOSE_SECONDS: Final = 5.0
+
+
+class Watcher:
+    """Looks at the workers while tasks wait for them.
+
+    Args:
+        run_id: The run's id.
+        pending: How many tasks wait; takes the error when no worker can be expected any more.
+        workforce: The workers' jobs.
+        roster: Who is ready.
+        inventory: Rewritten now and then.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        pending: Pending,
+        workforce: Workforce,
+        roster: Roster,
+        inventory: Inventory,
+    ) -> None:
+        self._run_id = run_id
+        self._pending = pending
+        self._workforce = workforce
+        self._roster = roster
+        self._inventory = inventory
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it ends when the run does."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let it look again soon: a task has come, or more workers are wanted."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Wait for the thread to end; a job that it is submitting then is ended by the workforce."""
+        self._wake.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(CLOSE_SECONDS)
+
+    def _loop(self) -> None:
+        pause, next_look, next_write = FIRST_LOOK_SECONDS, 0.0, time.monotonic() + REWRITE_SECONDS
+        while self._pending.open:
+            now = time.monotonic()
+            waiting = len(self._pending)
+            if waiting and (now >= next_look or self._workforce.missing):
+                self._look(waiting)
+                all_here = self._roster.present >= self._workforce.wanted
+                pause = LOOK_SECONDS if all_here else min(1.5 * pause, LOOK_SECONDS)
+                next_look = time.monotonic() + pause
+            if now >= next_write:
+                self._rewrite()
+                next_write = now + REWRITE_SECONDS
+            due = min(next_write, next_look) if waiting else next_write
+            self._wake.wait(max(due - time.monotonic(), 0.01))
+            self._wake.clear()
+
+    def _look(self, waiting: int) -> None:
+        try:
+            self._workforce.look(waiting)
+        except AWSBatchException as error:
+            self._pending.fail_all(error)
+        except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run
+            if not is_passing(error):
+                sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
+                self._pending.fail_all(WorkersError(sentence))
+
+    def _rewrite(self) -> None:
+        try:
+            self._inventory.write()
+        except Exception as error:  # noqa: BLE001 - the next one may succeed
+            log.warning(
+                "run=%s cannot rewrite its inventory: %s", self._run_id, sentence_for(error)
+            )

@@ -1,0 +1,253 @@
+"""The workers of a run as Batch jobs: submitted, replaced within reason, ended."""
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rios_plugin_awsbatch.aws.batch import advice_for
+from rios_plugin_awsbatch.aws.errors import sentence_for
+from rios_plugin_awsbatch.errors import WorkersError
+from rios_plugin_awsbatch.stack.outputs import StackOutputs
+
+from .inventory import Inventory
+from .launch import JobState, WorkerJob, submit_workers
+from .roster import Roster
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+__all__ = ["Workforce"]
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+LAST_WORDS_SECONDS: Final = (
+    3.0  # what a terminated worker still stores must not come after the objects are deleted
+)
+
+
+class Workforce:
+    """Keeps as many workers as are wanted, and says when that is hopeless.
+
+    `start` and `look` are called by one thread at a time; `want` by any.
+
+    Args:
+        batch: The Batch client.
+        stack: Names the job queue and the job definition.
+        run_id: The run's id, which names the jobs.
+        overrides: The workers' container overrides.
+        roster: Who has been ready, and has gone.
+        inventory: Written after each launch.
+        wanted: How many workers.
+        replacements: How often workers that failed are replaced by new jobs, on top of Batch's own retries.
+        startup_timeout: Seconds until the first worker must be ready.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is one fact, given once, by name
+        self,
+        batch: "BatchClient",
+        stack: StackOutputs,
+        run_id: str,
+        overrides: Any,
+        roster: Roster,
+        inventory: Inventory,
+        *,
+        wanted: int,
+        replacements: int,
+        startup_timeout: float,
+    ) -> None:
+        self._batch = batch
+        self._stack = stack
+        self._run_id = run_id
+        self._overrides = overrides
+        self._roster = roster
+        self._inventory = inventory
+        self._replacements = replacements
+        self._startup_timeout = startup_timeout
+        self._failed_replaced = 0  # of the present jobs' failed workers
+        self._launched_at = time.monotonic()
+        self._changing = threading.Lock()  # guards all that follows
+        self._wanted = wanted
+        self._provided = 0  # of the workers wanted, those for which jobs have been submitted
+        self._jobs: list[WorkerJob] = []
+        self._ended = False
+
+    def want(self, workers: int) -> None:
+        """Let there be at least `workers` workers, from the next look on."""
+        with self._changing:
+            self._wanted = max(self._wanted, workers)
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there should be."""
+        with self._changing:
+            return self._wanted
+
+    @property
+    def missing(self) -> int:
+        """How many workers are wanted for which no job has been submitted yet."""
+        with self._changing:
+            return self._wanted - self._provided
+
+    @property
+    def jobs(self) -> tuple[WorkerJob, ...]:
+        """The jobs."""
+        with self._changing:
+            return tuple(self._jobs)
+
+    def start(self) -> None:
+        """Start the workers.
+
+        Raises:
+            WorkersError: Batch does not take the job.
+        """
+        self._launch_wanted()
+
+    def look(self, pending: int) -> None:
+        """Look at the workers; start some where `pending` tasks need them.
+
+        Raises:
+            WorkersError: No worker can be expected any more.
+        """
+        self._launch_wanted()
+        jobs = self.jobs
+        states = [job.state() for job in jobs]
+        self._roster.note_reasons(
+            tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
+        )
+        alive = sum(state.unfinished for state in states)
+        failed = sum(state.failed for state in states)
+        if alive == 0:
+            self._replace_all(pending, failed)
+        elif (
+            not self._roster.ready_since_launch
+            and time.monotonic() - self._launched_at > self._startup_timeout
+        ):
+            raise WorkersError(self._stuck(states))
+        else:
+            self._replace_some(min(self.wanted, pending) - alive, failed)
+
+    def end(self, farewell: float) -> None:
+        """End all workers; a job that is just being submitted is ended by the thread that submits it.
+
+        Args:
+            farewell: Seconds for those that were told to stop to say goodbye; those that do not are terminated.
+        """
+        with self._changing:
+            self._ended = True
+            jobs = tuple(self._jobs)
+        self._wait_for_goodbyes(farewell)
+        if not self._roster.present and self._all_said_goodbye(jobs):
+            return
+        self._terminate(jobs)
+        self._wait_for_goodbyes(LAST_WORDS_SECONDS)
+
+    def wait_for_the_end(self, seconds: float) -> None:
+        """Wait until Batch has ended all workers, for so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while not self._all_ended() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS / 2)
+
+    # Launching
+
+    def _launch_wanted(self) -> None:
+        with self._changing:
+            count, self._provided = self._wanted - self._provided, self._wanted
+        if count > 0:
+            self._launch(count)
+
+    def _launch(self, count: int) -> None:
+        jobs = submit_workers(
+            self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides
+        )
+        with self._changing:
+            self._jobs += jobs
+            ended = self._ended
+            ids = [job.job_id for job in self._jobs]
+        if ended:
+            self._terminate(jobs)
+            return
+        log.info(
+            "run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue
+        )
+        self._inventory.write(jobs=ids)
+
+    def _replace_some(self, missing: int, failed: int) -> None:
+        """Start workers in the place of those that were idle for too long and, within reason, of those that failed."""
+        if missing > 0 and failed > self._failed_replaced and self._replacements > 0:
+            self._replacements -= 1
+            self._failed_replaced = failed
+        missing -= failed - self._failed_replaced
+        if missing > 0:
+            self._launch(missing)
+
+    def _replace_all(self, pending: int, failed: int) -> None:
+        """Start workers where there are none, who then have the whole start-up time."""
+        in_vain = bool(failed) or not self._roster.ready_since_launch
+        if in_vain and (self._replacements <= 0 or (failed and not self._roster.seen)):
+            reasons = self._roster.reasons
+            never = (
+                "" if self._roster.ready_since_launch else " and none of the last ones was ready"
+            )
+            raise WorkersError(
+                f"All workers of run {self._run_id} have ended{never}: "
+                f"{' | '.join(reasons) or 'Batch gives no reason'}. {advice_for(reasons[0] if reasons else '')}"
+            )
+        if in_vain:
+            self._replacements -= 1
+        self._failed_replaced = 0
+        self._launched_at = time.monotonic()
+        self._roster.note_launch()
+        with self._changing:
+            self._jobs = []
+        self._launch(min(self.wanted, pending))
+
+    # Ending
+
+    def _terminate(self, jobs: "list[WorkerJob] | tuple[WorkerJob, ...]") -> None:
+        for job in jobs:
+            try:
+                job.terminate(f"Run {self._run_id} is over")
+            except Exception as error:  # noqa: BLE001 - the other jobs must be ended all the same
+                log.warning(
+                    "run=%s could not end job %s: %s", self._run_id, job.job_id, sentence_for(error)
+                )
+
+    def _wait_for_goodbyes(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._roster.present and (left := deadline - time.monotonic()) > 0:
+            said = self._roster.wait_for_change(min(left, LOOK_SECONDS))
+            if not said and self._all_ended():  # one that was killed says nothing
+                return
+
+    def _all_ended(self) -> bool:
+        try:
+            return not any(job.state().unfinished for job in self.jobs)
+        except Exception as error:  # noqa: BLE001 - then the time that is left is waited
+            log.debug("run=%s cannot look at the workers: %s", self._run_id, error)
+            return False
+
+    def _all_said_goodbye(self, jobs: tuple[WorkerJob, ...]) -> bool:
+        """Say whether no worker of the present jobs can be on its way any more."""
+        return self._roster.gone_of([job.job_id for job in jobs]) >= sum(job.size for job in jobs)
+
+    def _stuck(self, states: list[JobState]) -> str:
+        counts: dict[str, int] = {}
+        for state in states:
+            for status, number in state.counts.items():
+                counts[status] = counts.get(status, 0) + number
+        where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+        said = "; ".join(state.waiting for state in states if state.waiting)
+        if counts.get("RUNNABLE") and not counts.get("RUNNING"):
+            advice = (
+                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, no instance type is "
+                "large enough for the job's vcpus and memory, or the account's quota is used up."
+            )
+        else:
+            advice = "They started but never reached the run's queues: look into their log streams, and at the image."
+        return (
+            f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} seconds "
+            f"(RIOS_AWSBATCH_STARTUP_TIMEOUT): {where}{f' ({said})' if said else ''} in job queue "
+            f"{self._stack.job_queue}. {advice}"
+        )

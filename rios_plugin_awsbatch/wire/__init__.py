@@ -1,0 +1,1 @@
+"""What main and workers exchange: messages, payloads, and the queues and the bucket that carry them."""

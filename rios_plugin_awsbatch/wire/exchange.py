@@ -1,0 +1,77 @@
+"""What main and a worker have in common: two queues, a store and a key."""
+
+import base64
+
+from rios_plugin_awsbatch.errors import PayloadError
+
+from .messages import Message, Payload, RunKey, decode, encode
+from .queue import MessageQueue
+from .store import PayloadStore
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """Main's and a worker's common ground: two queues, a store and a key.
+
+    Args:
+        tasks: The queue from main to workers.
+        results: The queue from workers to main.
+        store: Where payloads go that are too large for a message.
+        key: Authenticates everything.
+        inline_limit: Bytes of payload that one message may carry.
+    """
+
+    def __init__(
+        self,
+        tasks: MessageQueue,
+        results: MessageQueue,
+        store: PayloadStore,
+        key: RunKey,
+        inline_limit: int,
+    ) -> None:
+        self.tasks = tasks
+        self.results = results
+        self.store = store
+        self.key = key
+        self.inline_limit = inline_limit
+
+    def pack(self, data: bytes, name: str, room: int | None = None) -> Payload:
+        """Return `data` as a payload: inline if it fits into `room` bytes (the inline limit), else stored as `name`."""
+        if len(data) <= (self.inline_limit if room is None else room):
+            return Payload(
+                mac=self.key.mac(data), size=len(data), inline=base64.b64encode(data).decode()
+            )
+        return Payload(mac=self.key.mac(data), size=len(data), key=self.store.put(name, data))
+
+    def unpack(self, payload: Payload) -> bytes:
+        """Return the bytes of `payload`, authenticated.
+
+        Raises:
+            PayloadError: They are missing, damaged or forged.
+        """
+        if payload.inline is not None:
+            try:
+                data = base64.b64decode(payload.inline, validate=True)
+            except ValueError as error:  # binascii.Error is one
+                raise PayloadError(
+                    f"A payload of {payload.size} bytes is damaged: {error}."
+                ) from None
+        elif payload.key is not None:
+            data = self.store.get(payload.key)
+        else:
+            raise PayloadError("A payload is neither in its message nor in the bucket.")
+        if len(data) != payload.size or not self.key.verifies(data, payload.mac):
+            raise PayloadError(
+                f"Payload {payload.key or 'in a message'} of run {self.key.run} is damaged or forged: "
+                f"{len(data)} of {payload.size} bytes, and its MAC does not fit."
+            )
+        return data
+
+    def encode(self, message: Message) -> str:
+        """Return `message` as text for one of the run's queues."""
+        return encode(message, self.key)
+
+    def decode(self, text: str) -> Message:
+        """Return the message in `text`; raises MessageError."""
+        return decode(text, self.key)

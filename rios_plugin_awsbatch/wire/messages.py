@@ -1,0 +1,298 @@
+"""The messages on the wire: frozen models, JSON both ways, authenticated as a whole.
+
+A message on a queue is one line of text::
+
+    rab2.<run id>.<MAC>.<JSON>
+
+``rab2`` is the version of the wire. The run id stands outside the JSON so that a message of another run can be
+named without its key. The MAC (keyed BLAKE2b) covers the run id and every byte of the JSON, so nothing is parsed, let
+alone unpickled, before it is known to come from this run.
+
+This is the only module that knows field names of the wire.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rios_plugin_awsbatch.errors import MessageError, UnreadableError, VersionMismatchError
+
+__all__ = [
+    "Block",
+    "Failure",
+    "Measures",
+    "Message",
+    "Payload",
+    "Result",
+    "RunKey",
+    "Stop",
+    "Task",
+    "WorkerNotice",
+    "decode",
+    "encode",
+    "peek_run",
+]
+
+WIRE_VERSION = "rab2"
+MAC_BYTES = 32
+
+
+class RunKey:
+    """The secret of one run: signs, and shows nothing of itself when printed.
+
+    Args:
+        run: The run's id.
+        secret: 32 random bytes, hexadecimal.
+    """
+
+    def __init__(self, run: str, secret: str) -> None:
+        self.run = run
+        self._secret = bytes.fromhex(secret)
+
+    @staticmethod
+    def new_secret() -> str:
+        """Return a fresh secret, as hexadecimal digits."""
+        return secrets.token_hex(MAC_BYTES)
+
+    def mac(self, data: bytes | bytearray | memoryview) -> str:
+        """Return the keyed BLAKE2b of `data` under this run, as hexadecimal digits."""
+        keyed = hashlib.blake2b(self.run.encode() + b"\0", key=self._secret, digest_size=MAC_BYTES)
+        keyed.update(data)
+        return keyed.hexdigest()
+
+    def verifies(self, data: bytes | bytearray | memoryview, mac: str) -> bool:
+        """Say whether `mac` is that of `data`, in constant time."""
+        return hmac.compare_digest(self.mac(data).encode(), mac.encode())
+
+    def __repr__(self) -> str:
+        return f"RunKey(run={self.run!r})"
+
+
+def _writable(text: Any) -> Any:
+    """Spell out halves of surrogate pairs: Python makes them of undecodable file names, and JSON cannot hold them."""
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
+
+
+_Text: TypeAlias = Annotated[str, BeforeValidator(_writable)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Payload(_Model):
+    """Pickled bytes, or where they are.
+
+    Attributes:
+        mac: Their keyed BLAKE2b; as it covers the content, it also is the content's name within the run.
+        size: Their number.
+        inline: The bytes in Base64, if they ride in the message.
+        key: Their key in the bucket, if they do not.
+    """
+
+    mac: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    inline: str | None = None
+    key: str | None = None
+
+    @property
+    def size_inline(self) -> int:
+        """How many of the bytes ride in the message."""
+        return 0 if self.inline is None else self.size
+
+
+class Task(_Model):
+    """One call for a worker to make.
+
+    Attributes:
+        task: The task's number within the run.
+        name: What users call it: a block's place, or the function's name.
+        failed: How many attempts at it have failed before this message was sent.
+        python: Main's Python version, "3.11"; pickled code is read by the same minor version only.
+        cloudpickle: Main's cloudpickle major version.
+        function: The callable; workers keep it.
+        shared: Arguments that many tasks have in common, a pair (positional, keyword); workers keep their bytes, and
+            every task gets its own copy.
+        arguments: The task's own arguments, a pair (positional, keyword).
+    """
+
+    kind: Literal["task"] = "task"
+    task: int
+    name: _Text
+    failed: int = 0
+    python: str
+    cloudpickle: int
+    function: Payload
+    shared: Payload | None = None
+    arguments: Payload
+
+
+class Stop(_Model):
+    """The run is over: the worker that receives it ends."""
+
+    kind: Literal["stop"] = "stop"
+
+
+class Block(_Model):
+    """How one block of a task went: a `records.BlockRecord`."""
+
+    name: _Text
+    begun: float
+    seconds: float
+
+
+class Measures(_Model):
+    """How a task went, as its worker saw it.
+
+    Attributes:
+        attempt: The number of this attempt at the task, by any worker, from 1.
+        begun: When computing began, by the worker's clock; 0 if it did not.
+        seconds: How long it took.
+        bytes_in: Bytes of the pickled arguments.
+        bytes_out: Bytes of the pickled result.
+        blocks: How many blocks, or calls, the task is made of.
+        block_records: How the blocks went; the first ones, if there are very many.
+    """
+
+    attempt: int = 1
+    begun: float = 0.0
+    seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    blocks: int = 1
+    block_records: tuple[Block, ...] = ()
+
+
+class Result(_Model):
+    """What a task returned.
+
+    Attributes:
+        task: The task's number within the run.
+        worker: Who computed it.
+        requests: AWS requests that this worker has made so far.
+        measures: How it went.
+        payload: The pickled value.
+    """
+
+    kind: Literal["result"] = "result"
+    task: int
+    worker: str
+    requests: int = 0
+    measures: Measures = Measures()
+    payload: Payload
+
+
+class Failure(_Model):
+    """Why a task returned nothing.
+
+    Attributes:
+        task: The task's number within the run.
+        worker: Who says so.
+        requests: AWS requests that this worker has made so far.
+        measures: How it went.
+        reason: ``raised``: the user's function raised; ``lost``: the task ended every process that computed it;
+            ``refused``: the worker cannot take it (another Python version, a damaged payload, an unpicklable result).
+        error: The exception's type, qualified.
+        text: Its message, or the whole sentence for ``lost`` and ``refused``.
+        traceback: The worker's formatted traceback.
+        versions: Of Python and the libraries that matter, for the reader.
+        exception: The pickled exception, if it can be pickled.
+    """
+
+    kind: Literal["failure"] = "failure"
+    task: int
+    worker: str
+    requests: int = 0
+    measures: Measures = Measures()
+    reason: Literal["raised", "lost", "refused"]
+    error: _Text
+    text: _Text
+    traceback: _Text = ""
+    versions: str = ""
+    exception: Payload | None = None
+
+
+class WorkerNotice(_Model):
+    """A worker says that it is ready, or that it has gone.
+
+    Attributes:
+        worker: Who.
+        event: ``ready`` before its first receive, ``gone`` with its last words, ``unfit`` if it cannot read its tasks.
+        requests: AWS requests that this worker has made so far.
+        detail: Why it has gone.
+    """
+
+    kind: Literal["worker"] = "worker"
+    worker: str
+    event: Literal["ready", "gone", "unfit"]
+    requests: int = 0
+    detail: _Text = ""
+
+
+Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(
+    Annotated[Message, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
+)
+_WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\{)")
+
+
+def encode(message: Message, key: RunKey) -> str:
+    """Return the text of `message` for a queue of the run of `key`."""
+    body = message.model_dump_json(exclude_none=True)
+    if not body.isascii():  # SQS counts bytes, and takes not every character
+        body = json.dumps(json.loads(body), separators=(",", ":"))
+    return f"{WIRE_VERSION}.{key.run}.{key.mac(body.encode())}.{body}"
+
+
+def decode(text: str, key: RunKey) -> Message:
+    """Return the message that `text` holds.
+
+    Raises:
+        MessageError: It is no message, is damaged or forged, or belongs to another run.
+        VersionMismatchError: It is of another wire version.
+        UnreadableError: It is authentic, but of another version of this package.
+    """
+    header = _WIRE.match(text)
+    if header is None:
+        raise MessageError(
+            f"A message on a queue of run {key.run} is none of this package ({len(text)} characters, beginning "
+            f"{text[:24]!r}); nothing else may send to the queues of a run."
+        )
+    version, run, mac = header.groups()
+    if run != key.run:
+        raise MessageError(
+            f"A message of run {run} is on a queue of run {key.run}; one run at a time may own a queue. "
+            "Wait for the other run to end, purge the queue, or let each run create its own queues."
+        )
+    if version != WIRE_VERSION:
+        raise VersionMismatchError(
+            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install "
+            "the same version of rios-plugin-awsbatch in main and in the worker's image."
+        )
+    body = text[header.end() :].encode(errors="surrogatepass")
+    if not key.verifies(body, mac):
+        raise MessageError(
+            f"A message on a queue of run {key.run} is damaged or forged: its MAC does not fit."
+        )
+    try:
+        return _ADAPTER.validate_json(body)
+    except ValidationError as error:
+        # It is main's own, so that one of the two is older than the other.
+        problems = "; ".join(
+            f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False)
+        )
+        raise UnreadableError(
+            f"A message on a queue of run {key.run} cannot be read: {problems}; install the same version of "
+            "rios-plugin-awsbatch in main and in the workers' image."
+        ) from None
+
+
+def peek_run(text: str) -> str | None:
+    """Return the id of the run that `text` claims to belong to, unauthenticated; None if it is no message."""
+    header = _WIRE.match(text)
+    return header.group(2) if header else None

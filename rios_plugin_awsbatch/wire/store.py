@@ -1,0 +1,82 @@
+"""Payloads in the bucket, under the prefix of one run."""
+
+from typing import TYPE_CHECKING, Final
+
+import botocore.exceptions
+
+from rios_plugin_awsbatch.aws.errors import error_code
+from rios_plugin_awsbatch.aws.patience import Patience
+from rios_plugin_awsbatch.aws.s3 import in_batches
+from rios_plugin_awsbatch.errors import PayloadError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["PayloadStore"]
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+DELETE_KEYS: Final = 1000
+READING_SECONDS: Final = 60.0  # for which connections may drop while one payload is read
+# boto3 tries again until an answer begins; a connection that drops in the middle of its body is ours.
+_CUT: Final = (
+    botocore.exceptions.IncompleteReadError,
+    botocore.exceptions.ResponseStreamingError,
+    botocore.exceptions.ReadTimeoutError,
+)
+
+
+class PayloadStore:
+    """Payloads under one prefix of the bucket.
+
+    Args:
+        s3: The client.
+        bucket: The bucket's name.
+        prefix: The run's prefix, with a slash at its end.
+    """
+
+    def __init__(self, s3: "S3Client", bucket: str, prefix: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+        self.prefix = prefix
+
+    def put(self, name: str, data: bytes) -> str:
+        """Store `data` as `name`; return its key."""
+        key = self.prefix + name
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        return key
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes under `key`.
+
+        Raises:
+            PayloadError: There is no such object, or `key` is outside the run's prefix.
+        """
+        if not key.startswith(self.prefix):
+            raise PayloadError(
+                f"A message points to {key}, which is outside {self.prefix} of bucket {self.bucket}."
+            )
+        patience = Patience(outage=READING_SECONDS, passes=lambda error: isinstance(error, _CUT))
+        try:
+            return patience.call(
+                lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            )
+        except botocore.exceptions.ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                raise PayloadError(
+                    f"Payload {key} is not in bucket {self.bucket} any more; the run has ended, or its lifecycle rule "
+                    "expires objects too early."
+                ) from None
+            raise
+
+    def clear(self) -> None:
+        """Delete everything under the prefix."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self.prefix
+        )
+        for page in pages:
+            keys = [item["Key"] for item in page.get("Contents", [])]
+            for batch in in_batches(keys, DELETE_KEYS):
+                self._s3.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
+                )

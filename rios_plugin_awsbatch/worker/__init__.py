@@ -1,0 +1,1 @@
+"""The worker: the container's side of a run."""

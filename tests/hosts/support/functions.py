@@ -1,0 +1,139 @@
+"""Functions of users, which workers cannot import: they travel by value."""
+
+import os
+import sys
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def add_bands(info, inputs, outputs):
+    total = inputs.img.astype(np.float32).sum(axis=0)
+    outputs.out = total[np.newaxis] / 7
+
+
+def add_bands_whole(info, inputs, outputs):
+    outputs.out = inputs.img.sum(axis=0, dtype=np.int32)[np.newaxis]
+
+
+def say_who(info, inputs, outputs):
+    """The process that computes, in every pixel."""
+    outputs.out = np.full((1, *inputs.img.shape[1:]), os.getpid(), np.int32)
+
+
+def each_of_a_list(info, inputs, outputs):
+    first, second = inputs.many
+    outputs.many = [
+        (first + second.astype(np.int32)).astype(np.int32),
+        (first > second).astype(np.uint8),
+    ]
+
+
+def several_outputs(info, inputs, outputs):
+    outputs.ratio = (inputs.img[:1] / (inputs.img[1:2] + np.float32(1))).astype(np.float32)
+    outputs.mask = (inputs.img[:1] > 2500).astype(np.uint8)
+    outputs.copy = inputs.img[::-1].astype(np.int32)
+
+
+def within_fields(info, inputs, outputs):
+    outputs.out = (inputs.img[:1] * inputs.fields).astype(np.uint32)
+
+
+def mean_of_neighbours(info, inputs, outputs):
+    margin, (_, rows, columns) = info.getOverlapSize(), inputs.img.shape
+    padded = np.pad(
+        inputs.img.astype(np.float64), ((0, 0), (margin, margin), (margin, margin)), mode="edge"
+    )
+    width = 2 * margin + 1
+    moved = [padded[:, y : y + rows, x : x + columns] for y in range(width) for x in range(width)]
+    outputs.out = (sum(moved) / len(moved)).astype(np.float32)
+
+
+def two_images(info, inputs, outputs):
+    outputs.out = (inputs.img[:1].astype(np.float32) * 3 + inputs.second[:1]).astype(np.float32)
+
+
+def copy_layers(info, inputs, outputs):
+    outputs.out = inputs.img + 1
+
+
+def classify(info, inputs, outputs):
+    outputs.out = ((inputs.classes + inputs.img[:1] // 1000) % 9).astype(np.uint8)
+
+
+def look_up(info, inputs, outputs, otherargs):
+    outputs.out = otherargs.table[inputs.img[:1] % len(otherargs.table)] + np.float32(
+        otherargs.offset
+    )
+
+
+def about_blocks(info, inputs, outputs):
+    """Everything that can be asked about a block, as pixels."""
+    x, y = info.getBlockCoordArrays()
+    column, row = info.getBlockCount()
+    width, height = info.getBlockSize()
+    center = (x[3, 4], y[3, 4])
+    single = [
+        column,
+        row,
+        width,
+        height,
+        info.isFirstBlock(),
+        info.isLastBlock(),
+        *info.getTotalSize(),
+        *info.getTotalBlocks(),
+        *info.getWindowSize(),
+        *info.getPixelSize(),
+        *info.getPixRowColBlock(*center),
+        info.getPixColRow(2, 3)[0],
+        *info.getTransform(),
+        len(info.getProjection()),
+        info.getPercent(),
+    ]
+    planes = [np.full(x.shape, float(value)) for value in single]
+    outputs.out = np.array([x, y, *planes])
+
+
+def about_inputs(info, inputs, outputs):
+    """What RIOS 2 knows about each input, as pixels."""
+    known = [
+        (info.getNoDataValueFor(a), Path(info.getFilenameFor(a)).name)
+        for a in (inputs.img, inputs.second)
+    ]
+    shape = inputs.img.shape[1:]
+    planes = [
+        np.full(shape, float(value))
+        for nodata, name in known
+        for value in (nodata, sum(map(ord, name)))
+    ]
+    outputs.out = np.array(planes)
+
+
+def count_pixels(info, inputs, outputs, otherargs):
+    otherargs.pixels += inputs.img[0].size
+    otherargs.blocks.append(info.getBlockCount())
+    outputs.out = inputs.img[:1]
+
+
+def count_and_be_killed_once(info, inputs, outputs, otherargs):
+    """Same as count_pixels(), but the process that computes one of the blocks ends once, after it has counted."""
+    count_pixels(info, inputs, outputs, otherargs)
+    if info.getBlockCount() == (1, 1):
+        try:
+            os.close(os.open(f"{otherargs.folder}/killed", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), 9)
+
+
+class BlockError(Exception):
+    """The user's own, which workers cannot import."""
+
+
+def fail_at(info, inputs, outputs, otherargs):
+    outputs.out = inputs.img[:1]
+    if info.getBlockCount() == otherargs.where:
+        raise BlockError(f"block {otherargs.where} is bad")

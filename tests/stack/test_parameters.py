@@ -1,0 +1,93 @@
+"""Parameters of the template that go together, or are refused before AWS is asked."""
+
+import pytest
+
+from rios_plugin_awsbatch.errors import StackError
+from rios_plugin_awsbatch.stack.parameters import checked_parameters
+
+DEFAULTS = {
+    "VCPUS": "1",
+    "MaxMemory": "4000",
+    "MaxJobs": "32",
+    "MainVCPUS": "0",
+    "MainMemory": "0",
+    "MaxVCPUS": "0",
+    "ComputeType": "ec2",
+    "VpcId": "",
+    "SubnetIds": "",
+    "VolumeSize": "50",
+    "MainVolumeSize": "0",
+    "EphemeralStorage": "21",
+}
+
+
+def test_vcpus_follow_from_jobs():
+    """All workers fit at once, and a main script for itself, unless the number is given."""
+    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "32"
+    assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "64"
+    assert checked_parameters({"MaxJobs": "3", "MainVCPUS": "16"}, DEFAULTS)["MaxVCPUS"] == "16"
+    assert checked_parameters({"MaxVCPUS": "5"}, DEFAULTS)["MaxVCPUS"] == "5"
+    chosen = {**DEFAULTS, "MaxVCPUS": "5"}
+    assert "MaxVCPUS" not in checked_parameters({"MaxJobs": "64"}, chosen), (
+        "what was chosen once stays"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"MaxVCPUS": "2", "VCPUS": "8"},
+            "--maxvcpus is 2, fewer than one worker or main script has",
+        ),
+        ({"MaxVCPUS": "2", "MainVCPUS": "4"}, "--maxvcpus is 2, fewer"),
+        ({"ComputeType": "fargate", "VCPUS": "3"}, "Fargate has no worker with 3 vCPUs"),
+        ({"ComputeType": "fargate", "MaxMemory": "5000"}, "2048 to 8192 MiB in steps of 1024"),
+        (
+            {"ComputeType": "fargate", "VCPUS": "0.25", "MaxMemory": "1536"},
+            "it has 512, 1024 or 2048 MiB",
+        ),
+        (
+            {"ComputeType": "fargate-spot", "MainMemory": "1024"},
+            "Fargate has no main script with 1 vCPUs and 1024",
+        ),
+        ({"VCPUS": "0.5"}, "whole vCPUs, not 0.5"),
+        ({"VpcId": "vpc-1"}, "together with its subnets"),
+        ({"SubnetIds": "subnet-1"}, "together with its subnets"),
+        (
+            {"VpcId": "vpc-1", "SubnetIds": "subnet-1", "AZ1": "a"},
+            "--az is for a VPC that the stack makes",
+        ),
+        (
+            {"ComputeType": "fargate", "InstanceTypes": "c7g"},
+            "--instancetypes means nothing on Fargate",
+        ),
+        (
+            {"ComputeType": "fargate-spot", "VolumeSize": "90"},
+            "--volumesize means nothing on Fargate",
+        ),
+        (
+            {"ComputeType": "fargate", "MainVolumeSize": "90"},
+            "--mainvolumesize means nothing on Fargate",
+        ),
+        ({"MainVolumeSize": "29"}, "--mainvolumesize is 30 GiB or more, or 0"),
+        ({"EphemeralStorage": "90"}, "--ephemeralstorage means nothing on EC2"),
+        ({"ComputeType": "spot", "AssignPublicIp": "DISABLED"}, "--publicip means nothing on EC2"),
+    ],
+)
+def test_parameters_that_do_not_go_together(given, said):
+    """AWS would refuse these after minutes, or use them for nothing; here it is one sentence at once."""
+    with pytest.raises(StackError, match=said):
+        checked_parameters(given, DEFAULTS)
+
+
+def test_what_is_not_asked_for_may_be_without_effect():
+    """What a stack has from before, when it was on EC2 for instance, is no mistake; nor is a default."""
+    before = {**DEFAULTS, "VolumeSize": "90", "InstanceTypes": "c7g"}
+    checked_parameters({"ComputeType": "fargate", "InstanceTypes": ""}, before)
+    checked_parameters({"VpcId": "vpc-1", "SubnetIds": "subnet-1"}, {**DEFAULTS, "AZ1": "a"})
+
+
+def test_rios_s_default_memory_is_fine_everywhere():
+    """4000 MiB are RIOS's default; on Fargate the template makes them 4096."""
+    checked_parameters({"ComputeType": "fargate"}, DEFAULTS)

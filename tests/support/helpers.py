@@ -1,0 +1,116 @@
+"""What the tests share beside fixtures: waiting, processes, and the embedded AWS as a bystander sees it."""
+
+import json
+import os
+import subprocess
+import time
+import uuid
+
+import boto3
+from botocore.config import Config
+
+PATIENCE = 60.0
+UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+
+
+def eventually(look, message="what was waited for did not happen", patience=PATIENCE):
+    """Return the first true value of look(), or fail with a message (or what message() returns)."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if value := look():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(message() if callable(message) else message)
+
+
+def processes_below(pid):
+    """Return the command lines of all living descendants of a process, by their ids."""
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
+    family, grew = {pid}, True
+    while grew:
+        found = {int(row[0]) for row in rows if int(row[1]) in family}
+        grew = not found <= family
+        family |= found
+    return {
+        int(row[0]): row[3]
+        for row in rows
+        if int(row[0]) in family - {pid} and not row[2].startswith("Z")
+    }
+
+
+class Cloud:
+    """An embedded AWS with clients of its own, as a bystander sees it."""
+
+    def __init__(self, aws):
+        self.aws = aws
+        with aws.activated():
+            session = boto3.Session()
+            config = Config(max_pool_connections=20)
+            self.s3, self.sqs, self.batch, self.cloudformation = (
+                session.client(service, config=config)
+                for service in ("s3", "sqs", "batch", "cloudformation")
+            )
+        (stack,) = self.cloudformation.describe_stacks(
+            StackName=aws.environment["RIOS_AWSBATCH_STACK"]
+        )["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.bucket = self.outputs["BatchBucket"]
+        self.job_queue = self.outputs["BatchProcessingJobQueueName"]
+
+    def objects(self, prefix="runs/"):
+        """Return the keys of the bucket's objects under a prefix."""
+        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [item["Key"] for item in listed.get("Contents", [])]
+
+    def record(self):
+        """Return the record of the one run that lives."""
+        (key,) = [key for key in self.objects() if key.endswith("/run.json")]
+        return json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def run_queues(self):
+        """Return the URLs of the queues that runs have created."""
+        return [url for url in self.sqs.list_queues().get("QueueUrls", []) if "-run-" in url]
+
+    def queue(self, **attributes):
+        """Return the URL of a fresh queue, which no run has created."""
+        return self.sqs.create_queue(QueueName=f"given-{uuid.uuid4().hex}", Attributes=attributes)[
+            "QueueUrl"
+        ]
+
+    def messages(self, url):
+        """Return how many messages a queue holds, the hidden ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def unfinished_jobs(self):
+        """Return the ids of the jobs that Batch has not ended; an array counts as one."""
+        listed = (
+            self.batch.list_jobs(jobQueue=self.job_queue, jobStatus=status) for status in UNFINISHED
+        )
+        return [job["jobId"] for answer in listed for job in answer["jobSummaryList"]]
+
+    def worker_processes(self):
+        """Return the command lines of every process that a job has started, by their ids."""
+        return processes_below(self.aws._process.pid)
+
+    def left(self):
+        """Return everything that a run has left behind: nothing, if all is well."""
+        found = {
+            "objects": self.objects(),
+            "queues": self.run_queues(),
+            "jobs": self.unfinished_jobs(),
+            "processes": self.worker_processes(),
+        }
+        return {what: things for what, things in found.items() if things}
+
+
+def without_aws(environ=None):
+    """Return an environment (this process's, if none is given) without anything that leads to an AWS."""
+    base = os.environ if environ is None else environ
+    kept = {name: value for name, value in base.items() if not name.startswith(("AWS_", "RIOS"))}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return {**kept, **nowhere, "AWS_EC2_METADATA_DISABLED": "true"}
