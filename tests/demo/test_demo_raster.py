@@ -144,7 +144,7 @@ def make(path, bands, *, nodata=None, descriptions=(), colours=()):
 
 @pytest.fixture
 def scene_path():
-    return Path(str(resources.files("rios_plugin_awsbatch") / "examples" / "L7_ETMs.tif"))
+    return Path(str(resources.files("rios_plugin_awsbatch") / "demo" / "scene" / "L7_ETMs.tif"))
 
 
 class TestScene:
@@ -588,7 +588,7 @@ def test_without_gdal_one_sentence_says_how_to_install_it(tmp_path):
     """A machine without GDAL's bindings gets the command that installs them."""
     (tmp_path / "osgeo").mkdir()
     (tmp_path / "osgeo" / "__init__.py").write_text("raise ImportError('no libgdal')")
-    code = "from rios_plugin_awsbatch import raster; raster.load_gdal()"
+    code = "from rios_plugin_awsbatch.demo import raster; raster.load_gdal()"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
