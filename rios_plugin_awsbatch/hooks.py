@@ -13,8 +13,9 @@ A plugin is any object, a module for instance, with some of these functions::
 
     register(Slowest())
 
-Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are called in threads of the
-run, so they have to return soon; one that raises is logged and harms nothing.
+Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are
+called in threads of the run, so they must return soon. A hook that raises is logged and harms
+nothing.
 """
 
 import functools
@@ -41,7 +42,7 @@ class HookSpecification:
 
     @_specification
     def rios_awsbatch_task_done(self, record: TaskRecord) -> None:
-        """A task has an outcome, after which its future is done; or main itself has computed a block.
+        """A task's future is done, or main itself has computed a block.
 
         Args:
             record: What became of it.

@@ -1,9 +1,10 @@
-"""From the results queue to main: received by one thread, authenticated, and given to whom they are for.
+"""From the results queue to main: receives, authenticates, and settles tasks.
 
 ::
 
-    receiver thread                                  download threads (for large results)
-    receive, verify; settle what is in the message   download, settle; delete what is settled, ten at once
+    receiver thread                   download threads
+    receive, verify; settle    --->   download large results, and settle them;
+    results that are inline           delete the messages of what is settled, ten at once
 """
 
 import functools
@@ -43,10 +44,10 @@ class Receiver:
 
     Args:
         exchange: Where from.
-        pending: Takes the outcomes of tasks, and the error if nothing can be received any more.
+        pending: Takes the outcomes of tasks, and the error if receiving fails for good.
         roster: Takes what workers say of themselves.
-        visibility: Seconds after which a message comes again whose answer was lost on its way; what comes twice because
-            handling it took longer is ignored.
+        visibility: Seconds after which a message comes again if the answer to a receive was lost.
+            What comes twice because handling it takes longer is ignored.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class Receiver:
         """Receive no more.
 
         Args:
-            queue_stays: Whether the queue outlives the run: then what has been handled is deleted from it, and a
-                receive that still waits is ended first, lest it take a message of the queue's next user.
+            queue_stays: Whether the queue outlives the run. Then the messages that were handled are
+                deleted. A receive that still waits is ended first, because it could take a message
+                of the queue's next user.
         """
         self._closed.set()
         if not queue_stays:
@@ -93,12 +95,13 @@ class Receiver:
                 )
             except Exception as error:  # noqa: BLE001 - it is the end of the run
                 if not self._closed.is_set():
-                    sentence = f"Cannot receive results of run {self._exchange.key.run}: {sentence_for(error)}"
-                    self._pending.fail_all(StackError(sentence))
+                    what = f"Cannot receive results of run {self._exchange.key.run}"
+                    self._pending.fail_all(StackError(f"{what}: {sentence_for(error)}"))
                 return
             for message in received:
                 self._handle(message)
-            if received:  # blocks that were sent together come back together: let one request receive the others
+            if received:
+                # Blocks that were sent together come back together: let one request receive them.
                 before, latest = latest, time.monotonic()
                 time.sleep(min(COMPANY_SHARE * (latest - before), COMPANY_SECONDS))
 
@@ -160,7 +163,7 @@ class Receiver:
             self._downloads.call(functools.partial(self._delete, handled))
 
     def _taken_handled(self, least: int) -> list[str]:
-        """Return the receipts of what has been handled, if there are so many; they are the caller's then."""
+        """Take the receipts of handled messages, if there are at least so many."""
         with self._handling:
             if len(self._handled) < least:
                 return []

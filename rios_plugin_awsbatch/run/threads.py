@@ -1,4 +1,4 @@
-"""Threads that make requests beside the one that asks for them: started when needed, and never waited for at exit."""
+"""Daemon threads for requests, started when they are needed."""
 
 import logging
 import queue
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class RequestThreads:
-    """Up to `most` daemon threads that take calls in the order in which they are given.
+    """Up to `most` daemon threads that make calls, in the order in which they are given.
 
-    Not a ThreadPoolExecutor: Python joins the threads of those before `atexit` functions run, and a run that is ended by
-    one of these still needs its threads.
+    Not a ThreadPoolExecutor: Python joins its threads before it runs `atexit` functions, and one of
+    those ends the run, which still needs its threads then.
 
     Args:
         name: What the threads are called.

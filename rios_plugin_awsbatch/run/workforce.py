@@ -40,7 +40,7 @@ class Workforce:
         roster: Who has been ready, and has gone.
         inventory: Written after each launch.
         wanted: How many workers.
-        replacements: How often workers that failed are replaced by new jobs, on top of Batch's own retries.
+        replacements: How often failed workers are replaced by new jobs, beyond Batch's own retries.
         startup_timeout: Seconds until the first worker must be ready.
     """
 
@@ -129,10 +129,11 @@ class Workforce:
             self._replace_some(min(self.wanted, pending) - alive, failed)
 
     def end(self, farewell: float) -> None:
-        """End all workers; a job that is just being submitted is ended by the thread that submits it.
+        """End all workers. The thread that is just submitting a job ends that one.
 
         Args:
-            farewell: Seconds for those that were told to stop to say goodbye; those that do not are terminated.
+            farewell: Seconds for workers that were told to stop to say goodbye. Those that do not
+                are terminated.
         """
         with self._changing:
             self._ended = True
@@ -174,7 +175,7 @@ class Workforce:
         self._inventory.write(jobs=ids)
 
     def _replace_some(self, missing: int, failed: int) -> None:
-        """Start workers in the place of those that were idle for too long and, within reason, of those that failed."""
+        """Replace workers that were idle for too long and, within reason, those that failed."""
         if missing > 0 and failed > self._failed_replaced and self._replacements > 0:
             self._replacements -= 1
             self._failed_replaced = failed
@@ -190,9 +191,10 @@ class Workforce:
             never = (
                 "" if self._roster.ready_since_launch else " and none of the last ones was ready"
             )
+            said = " | ".join(reasons) or "Batch gives no reason"
+            advice = advice_for(reasons[0] if reasons else "")
             raise WorkersError(
-                f"All workers of run {self._run_id} have ended{never}: "
-                f"{' | '.join(reasons) or 'Batch gives no reason'}. {advice_for(reasons[0] if reasons else '')}"
+                f"All workers of run {self._run_id} have ended{never}: {said}. {advice}"
             )
         if in_vain:
             self._replacements -= 1
@@ -241,11 +243,15 @@ class Workforce:
         said = "; ".join(state.waiting for state in states if state.waiting)
         if counts.get("RUNNABLE") and not counts.get("RUNNING"):
             advice = (
-                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, no instance type is "
-                "large enough for the job's vcpus and memory, or the account's quota is used up."
+                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, "
+                "when no instance type is large enough for the job's vcpus and memory, or when the "
+                "account's quota is used up."
             )
         else:
-            advice = "They started but never reached the run's queues: look into their log streams, and at the image."
+            advice = (
+                "They started but never reached the run's queues: read their log streams, and "
+                "check the image."
+            )
         return (
             f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} seconds "
             f"(RIOS_AWSBATCH_STARTUP_TIMEOUT): {where}{f' ({said})' if said else ''} in job queue "
