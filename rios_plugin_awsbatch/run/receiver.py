@@ -2,9 +2,9 @@
 
 ::
 
-    receiver thread                   download threads
-    receive, verify; settle    --->   download large results, and settle them;
-    results that are inline           delete the messages of what is settled, ten at once
+    receiver thread          handler threads
+    receive, verify   --->   download large results, unpickle, settle the future (and run its
+                             callbacks, which may wait for other futures); delete the messages
 """
 
 import functools
@@ -35,7 +35,7 @@ __all__ = ["Receiver"]
 
 log = logging.getLogger(__name__)
 
-DOWNLOADS: Final = 4
+HANDLERS: Final = 4
 COMPANY_SHARE, COMPANY_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
 
 
@@ -58,7 +58,8 @@ class Receiver:
         self._roster = roster
         self._visibility = visibility
         self._closed = threading.Event()
-        self._downloads = RequestThreads("download", DOWNLOADS)
+        # Little room: what has been received is in memory.
+        self._handlers = RequestThreads("handler", HANDLERS, room=2 * HANDLERS)
         self._handling = threading.Lock()  # guards `_handled`
         self._handled: list[str] = []
         self._thread = threading.Thread(target=self._receive_loop, name="receiver", daemon=True)
@@ -82,7 +83,7 @@ class Receiver:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._exchange.results.send([self._exchange.encode(Stop())])
             self._thread.join(max(deadline - time.monotonic(), 0))
-        self._downloads.close(deadline)
+        self._handlers.close(deadline)
         self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
@@ -116,10 +117,7 @@ class Receiver:
         except MessageError as error:
             self._refuse(received, error)
             return
-        if _is_stored(message):
-            self._downloads.call(functools.partial(self._give, message, received.receipt))
-        else:
-            self._give(message, received.receipt)
+        self._handlers.call(functools.partial(self._give, message, received.receipt))
 
     def _give(self, message: Message, receipt: str) -> None:
         """Give a message to whom it is for; then it may be deleted."""
@@ -158,9 +156,7 @@ class Receiver:
     def _done_with(self, receipt: str) -> None:
         with self._handling:
             self._handled.append(receipt)
-        handled = self._taken_handled(BATCH_ENTRIES)
-        if handled:
-            self._downloads.call(functools.partial(self._delete, handled))
+        self._delete(self._taken_handled(BATCH_ENTRIES))
 
     def _taken_handled(self, least: int) -> list[str]:
         """Take the receipts of handled messages, if there are at least so many."""
@@ -178,15 +174,3 @@ class Receiver:
                 log.warning(
                     "run=%s cannot delete messages: %s", self._exchange.key.run, sentence_for(error)
                 )
-
-
-def _is_stored(message: Message) -> bool:
-    """Say whether the payload of a message has to be downloaded."""
-    payload = (
-        message.payload
-        if isinstance(message, Result)
-        else message.exception
-        if isinstance(message, Failure)
-        else None
-    )
-    return payload is not None and payload.key is not None

@@ -10,11 +10,9 @@ The threads of main, beside those that submit::
                               to S3, then as        up to ten messages           |
                               small ones            a request                 workers
                                                                                  |
-    future <----------------- receiver (1) <------------------------------- SQS results
-       ^     small results    verifies, unpickles,                               |
-       |                      settles                                            |
-       '--------------------- download (0 to 4) <------------------------------- S3
-             large results    and deletes the messages of what is settled
+    future <------ handler (0 to 4) <------ receiver (1) <----------------- SQS results
+                   downloads, unpickles,    receives, verifies                   |
+                   settles, deletes  <------------------------------------------ S3
 
     watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory
     sweeper (1): deletes what dead runs left, once

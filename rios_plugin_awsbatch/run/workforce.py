@@ -1,18 +1,20 @@
 """The workers of a run as Batch jobs: submitted, replaced within reason, ended."""
 
+import collections
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.batch import advice_for
-from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
 from .inventory import Inventory
 from .launch import JobState, WorkerJob, submit_workers
 from .roster import Roster
+from .teardown import attempted
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -124,7 +126,11 @@ class Workforce:
             not self._roster.ready_since_launch
             and time.monotonic() - self._launched_at > self._startup_timeout
         ):
-            raise WorkersError(self._stuck(states))
+            raise WorkersError(
+                f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} s "
+                f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
+                f"{_sentence_about(states)}"
+            )
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)
 
@@ -141,7 +147,7 @@ class Workforce:
         self._wait_for_goodbyes(farewell)
         if not self._roster.present and self._all_said_goodbye(jobs):
             return
-        self._terminate(jobs)
+        _terminate(self._run_id, jobs)
         self._wait_for_goodbyes(LAST_WORDS_SECONDS)
 
     def wait_for_the_end(self, seconds: float) -> None:
@@ -167,7 +173,7 @@ class Workforce:
             ended = self._ended
             ids = [job.job_id for job in self._jobs]
         if ended:
-            self._terminate(jobs)
+            _terminate(self._run_id, jobs)
             return
         log.info(
             "run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue
@@ -207,15 +213,6 @@ class Workforce:
 
     # Ending
 
-    def _terminate(self, jobs: "list[WorkerJob] | tuple[WorkerJob, ...]") -> None:
-        for job in jobs:
-            try:
-                job.terminate(f"Run {self._run_id} is over")
-            except Exception as error:  # noqa: BLE001 - the other jobs must be ended all the same
-                log.warning(
-                    "run=%s could not end job %s: %s", self._run_id, job.job_id, sentence_for(error)
-                )
-
     def _wait_for_goodbyes(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self._roster.present and (left := deadline - time.monotonic()) > 0:
@@ -234,26 +231,29 @@ class Workforce:
         """Say whether no worker of the present jobs can be on its way any more."""
         return self._roster.gone_of([job.job_id for job in jobs]) >= sum(job.size for job in jobs)
 
-    def _stuck(self, states: list[JobState]) -> str:
-        counts: dict[str, int] = {}
-        for state in states:
-            for status, number in state.counts.items():
-                counts[status] = counts.get(status, 0) + number
-        where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-        said = "; ".join(state.waiting for state in states if state.waiting)
-        if counts.get("RUNNABLE") and not counts.get("RUNNING"):
-            advice = (
-                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, "
-                "when no instance type is large enough for the job's vcpus and memory, or when the "
-                "account's quota is used up."
-            )
-        else:
-            advice = (
-                "They started but never reached the run's queues: read their log streams, and "
-                "check the image."
-            )
-        return (
-            f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} seconds "
-            f"(RIOS_AWSBATCH_STARTUP_TIMEOUT): {where}{f' ({said})' if said else ''} in job queue "
-            f"{self._stack.job_queue}. {advice}"
+
+def _terminate(run_id: str, jobs: Iterable[WorkerJob]) -> None:
+    for job in jobs:
+        with attempted(run_id, f"end job {job.job_id}"):
+            job.terminate(f"Run {run_id} is over")
+
+
+def _sentence_about(states: list[JobState]) -> str:
+    """Say where workers are that are not ready, and what to do about it."""
+    counts: collections.Counter[str] = collections.Counter()
+    for state in states:
+        counts.update(state.counts)
+    where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    said = "; ".join(state.waiting for state in states if state.waiting)
+    if counts["RUNNABLE"] and not counts["RUNNING"]:
+        advice = (
+            "A job stays RUNNABLE when the compute environment is disabled or at its maximum, when "
+            "no instance type is large enough for the job's vcpus and memory, or when the "
+            "account's quota is used up."
         )
+    else:
+        advice = (
+            "They started but never reached the run's queues: read their log streams, and check "
+            "the image."
+        )
+    return f"{where}{f' ({said})' if said else ''}. {advice}"
