@@ -5,6 +5,7 @@ standard output. It ends when standard input does: its owner has left the contex
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -35,6 +36,16 @@ def main() -> None:
 
 
 def _start(options: ServerOptions, exits: contextlib.ExitStack) -> dict[str, str]:
+    # moto has much data, which never becomes garbage. To look for garbage there takes long.
+    gc.disable()
+    try:
+        return _started(options, exits)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _started(options: ServerOptions, exits: contextlib.ExitStack) -> dict[str, str]:
     try:
         from .server import serving  # noqa: PLC0415 - moto is an extra, and may be missing
     except ImportError as error:
