@@ -26,7 +26,7 @@ SMALL = {"inline_limit": 1000, "visibility_timeout": 5, "startup_timeout": 60}
 
 @pytest.fixture(scope="module")
 def faulty_cloud():
-    with LocalAWS(workers=2, stop_grace=2.0, middleware="faults:factory") as aws:
+    with LocalAWS(workers=2, stop_grace=2.0, middleware="tests.support.faults:factory") as aws:
         yield Cloud(aws)
 
 
@@ -256,7 +256,7 @@ def test_main_unpickles_nothing_that_is_not_authentic(stage, tmp_path, caplog):
 
 
 def ignored(caplog):
-    return [record.getMessage() for record in caplog.records if record.name.endswith("inbox")]
+    return [record.getMessage() for record in caplog.records if record.name.endswith("receiver")]
 
 
 def test_a_message_of_another_run_ends_the_run_with_a_reason(stage):

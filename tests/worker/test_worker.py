@@ -324,11 +324,11 @@ def test_nothing_that_is_not_authentic_is_unpickled(bench, tmp_path):
     bench.start()
     bench.send(
         "garbage",
-        "rab1.by-hand.",
+        "rab2.by-hand.",
         cloudpickle.dumps(Bomb(bomb)).hex(),
         forger.encode(armed),
         good[:-1] + " }",
-        good.replace("rab1.", "rab7."),
+        good.replace("rab2.", "rab7."),
         stored.model_copy(update={"arguments": honest}),
         bench.task(max, 2, 3, number=10),
     )
