@@ -33,6 +33,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import container_overrides
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
@@ -51,7 +52,6 @@ from .roster import Roster
 from .sender import OutgoingTask, Sender, about_sending
 from .statistics import Statistics, Totals
 from .sweep import sweep
-from .teardown import attempted
 from .watcher import Watcher
 from .workforce import Workforce
 
