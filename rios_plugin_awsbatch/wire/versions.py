@@ -14,7 +14,7 @@ CLOUDPICKLE: Final = int(cloudpickle.__version__.partition(".")[0])
 
 
 def describe_versions() -> str:
-    """Return this process's versions for people, "Python 3.11.7, cloudpickle 3.1.3" for instance."""
+    """Return the versions here, for people: "Python 3.11.7, cloudpickle 3.1.3", for instance."""
     numpy = sys.modules.get("numpy")
     return ", ".join(
         f"{name} {version}"
