@@ -1,4 +1,4 @@
-"""What a worker's failure becomes in main: an exception, with the worker's traceback as its cause."""
+"""A worker's failure becomes an exception in main, with the worker's traceback as its cause."""
 
 import itertools
 import linecache
@@ -50,7 +50,7 @@ def exception_from(
 
 
 def _unpickled(failure: Failure, exchange: Exchange) -> Exception | None:
-    """Return the user's own exception; None if it is no plain exception, or its class is not to be had here."""
+    """Return the user's own exception; None if it is none, or cannot be unpickled here."""
     if failure.exception is None:
         return None
     try:

@@ -13,14 +13,11 @@ from typing import NoReturn
 from rios_plugin_awsbatch._version import __version__
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
-from rios_plugin_awsbatch.aws.names import run_prefix
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.jobs.files import importable
 from rios_plugin_awsbatch.settings import WorkerSettings, load
-from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import RunKey
-from rios_plugin_awsbatch.wire.queue import MessageQueue
-from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .process import ComputeProcess
 from .worker import Worker
@@ -51,12 +48,13 @@ def _work(settings: WorkerSettings, clients: Clients) -> None:
     compute = ComputeProcess()  # starts while the clients are made
     name = _worker_name()
     try:
-        exchange = Exchange(
-            MessageQueue(clients.sqs, settings.in_queue),
-            MessageQueue(clients.sqs, settings.out_queue),
-            PayloadStore(clients.s3, settings.bucket, run_prefix(settings.run)),
-            RunKey(settings.run, settings.run_key),
-            settings.inline_limit,
+        exchange = connect(
+            clients,
+            tasks=settings.in_queue,
+            results=settings.out_queue,
+            bucket=settings.bucket,
+            key=RunKey(settings.run, settings.run_key),
+            inline_limit=settings.inline_limit,
         )
         worker = Worker(exchange, settings, name, clients, compute)
         _stop_at_sigterm(worker)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Generic, Literal, TypeVar
 
 from rios_plugin_awsbatch.records import BlockRecord
-from rios_plugin_awsbatch.wire.payload import Compression
+from rios_plugin_awsbatch.wire.compression import Compression
 
 __all__ = ["NOT_BEGUN", "Cache", "Call", "Content", "Kept", "Raised", "Returned", "Timing"]
 

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from rios_plugin_awsbatch.settings import WorkerSettings, variables
+from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.messages import Payload, Task
-from rios_plugin_awsbatch.wire.payload import Compression
 
 from .calls import Call, Content, Kept, Raised, Returned
 

@@ -1,7 +1,6 @@
 """Block functions for tests of faults, and what tells the tests where a task is being computed."""
 
 import contextlib
-import dataclasses
 import os
 import sys
 import time
@@ -102,17 +101,12 @@ def same_blocks(results, numbers):
 
 @contextlib.contextmanager
 def run_with(workers=1, job_definition=None, **settings):
-    """Have a run, with another job definition than the stack's if one is given."""
-    made = load(Settings, **settings)
+    """Start a run, with another job definition than the stack's if one is given; close it."""
+    made = load(Settings, **settings, job_definition=job_definition)
     clients = Clients(made.region)
-    stack = read_stack(clients, made, *RUNS_NEED)
-    if job_definition is not None:
-        stack = dataclasses.replace(stack, job_definition=job_definition)
-    run = start_run(made, stack, clients, workers)
-    try:
+    run = start_run(made, read_stack(clients, made, *RUNS_NEED), clients, workers)
+    with contextlib.closing(run):
         yield run
-    finally:
-        run.close()
 
 
 # Workers do not have this folder on their path, as they have no user's script.

@@ -25,7 +25,7 @@ def traceback_of(function):
     """Return the traceback, from the function on, that calling a function here gives."""
     try:
         function()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the script raises
         error.__traceback__ = error.__traceback__.tb_next
         return comparable("".join(traceback.format_exception(error)))
     raise AssertionError(f"{function} raised nothing")

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.wire import payload
-from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import Result, RunKey, Task, WorkerNotice
-from rios_plugin_awsbatch.wire.queue import MessageQueue
-from rios_plugin_awsbatch.wire.store import PayloadStore
 from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 from tests.support.helpers import eventually, without_aws
 
@@ -25,21 +23,21 @@ class ManualRun:
         self.secret = secrets.token_hex(32)
         self.key = RunKey("by-hand", self.secret)
         self.queues = [cloud.queue(), cloud.queue()]
-        clients = Clients(REGION)
-        tasks, results = (MessageQueue(clients.sqs, url) for url in self.queues)
-        self.exchange = Exchange(
-            tasks,
-            results,
-            PayloadStore(clients.s3, cloud.bucket, "runs/by-hand/"),
-            self.key,
-            700_000,
+        tasks, results = self.queues
+        self.exchange = connect(
+            Clients(REGION),
+            tasks=tasks,
+            results=results,
+            bucket=cloud.bucket,
+            key=self.key,
+            inline_limit=700_000,
         )
         self.environment = cloud.aws.adapted(without_aws()) | {
             "RIOS_AWSBATCH_RUN": "by-hand",
             "RIOS_AWSBATCH_RUN_KEY": self.secret,
             "RIOS_AWSBATCH_BUCKET": cloud.bucket,
-            "RIOS_AWSBATCH_IN_QUEUE": tasks.url,
-            "RIOS_AWSBATCH_OUT_QUEUE": results.url,
+            "RIOS_AWSBATCH_IN_QUEUE": tasks,
+            "RIOS_AWSBATCH_OUT_QUEUE": results,
             "RIOS_AWSBATCH_VISIBILITY_TIMEOUT": "5",
         }
         self._log = folder / "worker.log"
