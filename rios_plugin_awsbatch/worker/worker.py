@@ -2,26 +2,30 @@
 
 The threads of the worker, and the process that computes::
 
-    SQS tasks                      S3                                               SQS results
-       |                           |                                                     ^
-       v                           v                                                     |
-    fetcher (1)                main thread                                          replier (1)
-    receives and verifies,     takes the next task,                                 stores and sends
-    downloads arguments   ---> gets functions from S3,   ---> returned or raised --> results, then
-       |        ^              calls the process              (4 at most wait)      deletes the
-       |        |              that computes                                        tasks' messages
-       |        |                  |    ^
-       |        |                  v    |  socket pair
-       |        |              process that computes
-       |        |              calls the user's function
+    SQS tasks, S3
+       |
+       v
+    fetcher (1)       receives, verifies, downloads arguments; hands back what waits for too long
        |        |
-       |        '-- hands back what waits, when the current task takes too long
-       '----------> refuses what cannot be computed here; its reply goes to the replier
+       |        '---- tasks that cannot be computed here --------.
+       |  waiting tasks                                          |
+       v                                                         |
+    main thread       takes a task, downloads its function;      |
+       |     |        replaces the process when it has died      |
+       |     |                                                   |
+       |     '------ socket pair ------ the process that computes: calls the function
+       |                                                         |
+       |  outcomes, 4 at most <----------------------------------'
+       v
+    replier (1)       stores and sends results, then deletes the tasks' messages
+       |
+       v
+    S3, SQS results
 
-    heartbeat (1): while a task is held, keeps its message invisible to other workers
+    heartbeat (1)     keeps the messages of held tasks invisible to other workers
 
-What they share: `InFlight` (held tasks, waiting tasks, why the worker ends), guarded by its own
-condition, and the replier's queue. No lock is held during a request.
+What they share is in `InFlight`, which one lock guards: the held tasks, those that wait, and why
+the worker ends. Outcomes wait in a queue of the replier's. No lock is held during a request.
 
 A task's message is deleted only after its result is sent. What is held when the worker is told to
 stop is handed back at once. If the worker is killed, SQS hands its tasks to others when their
