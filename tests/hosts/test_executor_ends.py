@@ -277,7 +277,7 @@ def test_an_executor_that_was_forgotten_ends_with_the_script(cloud):
 def test_a_forked_child_does_not_end_its_parents_run(cloud):
     """What the parent has made in AWS is the parent's, also when the child ends first."""
     ended = run_script(
-        USE + "import os, sys\npid = os.fork()\nif not pid:\n    sys.exit(0)\n"
+        USE + "import os, sys\nsys.stdout.flush()\npid = os.fork()\nif not pid:\n    sys.exit(0)\n"
         "os.waitpid(pid, 0)\nprint(e.submit(abs, -8).result(120))\n"
     )
     assert ended.stdout == "7\n8\n"
