@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -217,7 +218,7 @@ def queue_described(*statuses):
 @pytest.fixture
 def batch():
     """Batch, and what it answers about a stack of one queue."""
-    client = Clients("eu-north-1").batch
+    client = boto3.client("batch", region_name="eu-north-1")
     with Stubber(client) as stub:
         yield client, stub
         stub.assert_no_pending_responses()

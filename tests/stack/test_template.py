@@ -3,7 +3,7 @@
 import json
 import re
 
-from rios_plugin_awsbatch.cli.stack import stack
+from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch, stack
 from tests.stack.support.template import (
     DEFINITIONS,
     OUTPUTS,
@@ -141,8 +141,8 @@ def test_the_documents_name_options_and_outputs_that_exist():
     """All outputs, and all options of the stack's commands, that the documents name exist."""
     words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
-    options = [option for command in stack.commands.values() for option in command.params]
-    known = {word for option in options for word in option.opts}
+    commands = [*stack.commands.values(), createbatch, deletebatch]
+    known = {word for command in commands for option in command.params for word in option.opts}
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
 
