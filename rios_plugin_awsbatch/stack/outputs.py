@@ -41,7 +41,7 @@ _OVERRIDING: Final = ("bucket", "job_queue", "job_definition")
 
 @dataclasses.dataclass(frozen=True)
 class StackOutputs:
-    """The outputs of a stack; those that it does not have are empty.
+    """The outputs of a stack; those that it does not have are empty or None.
 
     RIOS's own template has fewer outputs.
 
@@ -65,7 +65,7 @@ class StackOutputs:
     bucket: str = ""
     job_queue: str = ""
     job_definition: str = ""
-    max_jobs: int = 0
+    max_jobs: int | None = None
     main_queue: str = ""
     main_definition: str = ""
     script_definition: str = ""
@@ -87,7 +87,7 @@ class StackOutputs:
         Raises:
             StackError: An output is missing.
         """
-        missing = [_OUTPUTS[field] for field in fields if not getattr(self, field)]
+        missing = [_OUTPUTS[field] for field in fields if getattr(self, field) in (None, "")]
         if missing:
             raise StackError(
                 f"The {self} has no output {', '.join(missing)}: it was not made from this "
@@ -150,11 +150,13 @@ def outputs_record(outputs: Mapping[str, str], settings: Settings) -> StackOutpu
         field: outputs[output] for field, output in _OUTPUTS.items() if output in outputs
     }
     given = {field: getattr(settings, field) for field in _OVERRIDING if getattr(settings, field)}
-    if not values.setdefault("max_jobs", "0").isdecimal():
+    if "max_jobs" in values:
+        values["max_jobs"] = _number(values["max_jobs"], settings)
+    return StackOutputs(settings.stack, settings.region, **{**values, **given})
+
+
+def _number(text: str, settings: Settings) -> int:
+    if not text.isdecimal():
         where = StackOutputs(settings.stack, settings.region)
-        raise StackError(
-            f"Output {_OUTPUTS['max_jobs']} of {where} is {values['max_jobs']!r}, not a number."
-        )
-    return StackOutputs(
-        settings.stack, settings.region, **{**values, **given, "max_jobs": int(values["max_jobs"])}
-    )
+        raise StackError(f"Output {_OUTPUTS['max_jobs']} of {where} is {text!r}, not a number.")
+    return int(text)
