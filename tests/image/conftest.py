@@ -12,16 +12,16 @@ import pytest
 from rios_plugin_awsbatch.image.builder import BUILDERS
 from tests.image.support.programs import BUILDER, TAG
 
-VARIABLES = [
-    "BUILDER",
-    "EXTRA_PACKAGES",
-    "PIP_PACKAGES",
-    "RIOS_VER",
-    "PLATFORM",
+VARIABLES = (
     "BASE_IMAGE",
+    "BUILDER",
     "BUILD_OPTIONS",
+    "EXTRA_PACKAGES",
     "IMAGE",
-]
+    "PIP_PACKAGES",
+    "PLATFORM",
+    "RIOS_VER",
+)
 STACK = """
 AWSTemplateFormatVersion: '2010-09-09'
 Resources:
