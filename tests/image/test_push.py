@@ -74,7 +74,7 @@ def test_path_without_a_stack(monkeypatch):
     done = print_ecr_path()
     assert done.returncode == 1
     told = "print_ecr_path.py: There is no stack nowhere in ap-southeast-2; "
-    assert done.stderr.startswith(told)
+    assert done.stderr.startswith(told), done.stderr
 
 
 @pytest.mark.usefixtures("bare")
