@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import importlib.resources
 import os
 import tempfile
 import threading
@@ -13,8 +14,6 @@ from typing import Any
 from moto.cloudformation.models import cloudformation_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-from rios_plugin_awsbatch.shipped import folder
 
 from . import batch, web
 from . import cloudformation as stacks
@@ -52,7 +51,8 @@ def _application(middleware: str | None) -> Any:
 
 
 def _create_stack(order: Order) -> None:
-    template = (folder("stack") / "batch.yaml").read_text(encoding="utf-8")
+    stack_files = importlib.resources.files("rios_plugin_awsbatch.stack")
+    template = stack_files.joinpath("batch.yaml").read_text(encoding="utf-8")
     backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][order.region]
     stack = backend.create_stack(order.stack, template, {"MaxJobs": str(order.workers)}, tags={})
     if stack.status != "CREATE_COMPLETE":
