@@ -131,7 +131,7 @@ du --summarize --bytes --total "$(buildah mount "$box")" |
 
 say "a main script in an image built FROM it"
 mkdir "$work/main"
-cp examples/ndvi_rios2.py rios_plugin_awsbatch/demo/*/L7_ETMs.tif "$work/main"
+cp examples/ndvi_rios2.py rios_plugin_awsbatch/demo/scene/L7_ETMs.tif "$work/main"
 cat >"$work/main/Dockerfile" <<'EOF'
 FROM localhost/rios:latest
 COPY ndvi_rios2.py L7_ETMs.tif ./
