@@ -16,7 +16,7 @@ import pytest
 from rios_plugin_awsbatch import AWSBatchException, AWSBatchJobManager
 from rios_plugin_awsbatch.errors import PicklingError, RemoteError, SettingsError
 from rios_plugin_awsbatch.hosts.registry import load_plugins
-from rios_plugin_awsbatch.hosts.rios1_pace import LEARNING_ROUNDS
+from rios_plugin_awsbatch.hosts.rios1_choice import LEARNING_ROUNDS
 from tests.support import calls
 from tests.support.helpers import eventually
 
