@@ -171,7 +171,7 @@ def test_what_cannot_be_pickled_is_named(host):
 
 def test_an_unknown_parameter_is_named(host):
     """With those that there are."""
-    with pytest.raises(SettingsError, match=r"'stak'.*It may say: .*stack"):
+    with pytest.raises(SettingsError, match=r"'stak'.*Known keys: .*stack"):
         host.apply(
             functions.add_bands_whole,
             parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}),

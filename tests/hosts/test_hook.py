@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOOK = {"_rios_plugin_awsbatch_autoload.py", "rios_plugin_awsbatch_autoload.pth"}
-OURS = {1: "rios_plugin_awsbatch.jobmanager", 2: "rios_plugin_awsbatch.rios2"}
+OURS = {1: "rios_plugin_awsbatch.hosts.rios1", 2: "rios_plugin_awsbatch.hosts.rios2"}
 WHOSE = {
     1: (
         "from rios.parallel import jobmanager as m; "
@@ -103,7 +103,7 @@ def test_a_broken_package_is_a_warning(tmp_path):
 
 def test_without_rios_2_its_adapter_is_one_clear_error():
     """Importing it by hand says what it needs."""
-    lines = ["import rios_plugin_awsbatch as p", "try: import rios_plugin_awsbatch.rios2"]
+    lines = ["import rios_plugin_awsbatch as p", "try: import rios_plugin_awsbatch.hosts.rios2"]
     said, _ = python(
         "\n".join([*lines, "except p.AWSBatchException as error: print(error)"]), double(1)
     )
@@ -134,4 +134,4 @@ def test_wheels_bring_the_hook(how, tmp_path):
     with zipfile.ZipFile(wheel) as files:
         assert set(files.namelist()) >= HOOK
         source = files.read("_rios_plugin_awsbatch_autoload.py")
-    assert source == (ROOT / "rios_plugin_awsbatch" / "autoload.py").read_bytes()
+    assert source == (ROOT / "rios_plugin_awsbatch/hosts/autoload.py").read_bytes()

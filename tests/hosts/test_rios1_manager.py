@@ -452,7 +452,7 @@ def test_without_rios_the_manager_stands_on_its_own_base_class(tmp_path):
             text=True,
             check=True,
         )
-        assert ended.stdout == "rios_plugin_awsbatch.jobmanager AWSBatch 3 .\n"
+        assert ended.stdout == "rios_plugin_awsbatch.hosts.rios1 AWSBatch 3 .\n"
 
 
 def test_an_error_before_the_first_block_is_the_packages(monkeypatch, warm):

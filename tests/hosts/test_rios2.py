@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.run import leases as live
 from tests.hosts.support import functions
 from tests.hosts.support.hosted import on_batch
 from tests.hosts.support.listening import listening_ports
+from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
 from tests.support.helpers import eventually
@@ -54,10 +55,10 @@ def counted(**more):
 
 def sent_by(action):
     """Return how many bytes main has sent to workers meanwhile."""
-    (one,) = live._runs.values()
-    before = one.statistics().bytes_sent
+    run = live_run()
+    before = run.statistics().bytes_sent
     action()
-    return one.statistics().bytes_sent - before
+    return run.statistics().bytes_sent - before
 
 
 @pytest.mark.parametrize("reader", READERS)

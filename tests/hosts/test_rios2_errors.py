@@ -17,6 +17,7 @@ from rios.rioserrors import WorkerExceptionError
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
 from tests.hosts.support import functions
 from tests.hosts.support.hosted import on_batch
+from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
 
@@ -75,12 +76,9 @@ def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path,
 
 def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, capsys):
     """Tasks that wait are cancelled: no result is outstanding when `apply` has raised."""
-    from rios_plugin_awsbatch.run import leases as live  # noqa: PLC0415 - to look inside
-
     with pytest.raises(WorkerExceptionError):
         run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch())
-    (one,) = live._runs.values()
-    assert one._pending == {}
+    assert len(live_run()._pending) == 0
     assert "in fail_at" in capsys.readouterr().err
 
 
@@ -133,7 +131,7 @@ def test_what_cannot_be_pickled_is_named(what, farm, local, serial, tmp_path):
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"stak": "RIOS"}, r"'stak'.*It may say: read, .*stack"),
+        ({"stak": "RIOS"}, r"'stak'.*Known keys: read, .*stack"),
         ({"read": "nobody"}, "'read'.*'auto', 'main' or 'workers'"),
         ({"blocks_per_task": 0}, "'blocks_per_task'.*greater than or equal to 1"),
         ({"memory": "much"}, "'memory'.*integer"),

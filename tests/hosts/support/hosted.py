@@ -52,7 +52,7 @@ def write(path, array):
         with Path(path).open("wb") as file:
             np.save(file, array)
     else:
-        importlib.import_module("scene").write_image(path, array)
+        importlib.import_module("tests.hosts.support.scene").write_image(path, array)
 
 
 def read(path):
