@@ -81,8 +81,12 @@ class _Plugins:
 
     def register(self, plugin: object) -> None:
         with self._changing:
-            self._manager.register(plugin)
-            self._manager.check_pending()
+            try:
+                self._manager.register(plugin)
+                self._manager.check_pending()
+            except pluggy.PluginValidationError:
+                self._manager.unregister(plugin)  # pluggy would keep it
+                raise
 
     def unregister(self, plugin: object) -> None:
         with self._changing:

@@ -1,4 +1,4 @@
-"""The contract between RIOS 2 and compute workers, over the real one where it is, and over the double."""
+"""The contract between RIOS 2 and compute workers, over the RIOS installed, or the double."""
 
 import threading
 
@@ -47,7 +47,7 @@ def host(farm, tmp_path):
 
 @pytest.fixture
 def spy():
-    """A manager that writes down what the host gives it, and computes nothing but zeros."""
+    """A manager that records what the host gives it, and computes only each block's place."""
     seen = []
 
     class Spy(computemanager.ComputeWorkerManager):
@@ -81,7 +81,7 @@ def spy():
 
 
 def test_the_host_gives_what_ours_needs(host, spy):
-    """The keywords, a buffer whose time-out can be lifted, blocks in any order; then one `shutdown`."""
+    """The keywords, and a buffer that takes blocks in any order; then `shutdown`."""
     returned, written = host.apply(
         functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerKind="CW_SPY")
     )
@@ -106,7 +106,7 @@ def test_the_host_gives_what_ours_needs(host, spy):
 
 
 def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
-    """It is waiting for a block when the error comes: a block that is not there wakes it, and it looks for errors."""
+    """It waits for a block: one that does not exist wakes it, and then it looks for errors."""
     with pytest.raises(WorkerExceptionError):
         host.apply(functions.fail_at, {"where": None}, hosted.on_batch(computeWorkerKind="CW_SPY"))
     said = capsys.readouterr().err
@@ -119,7 +119,7 @@ def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
     "given", [{}, RIOS_READS, {"computeWorkerExtraParams": {"read": "workers"}}]
 )
 def test_workers_compute_what_a_serial_run_computes(given, host):
-    """Every block is where it belongs, whoever reads: we, the host, or the workers."""
+    """Every block is in its place, whoever reads: we, the host, or the workers."""
     _, serial = host.apply(functions.add_bands_whole, parallel=False)
     _, written = host.apply(functions.add_bands_whole, parallel=hosted.on_batch(**given))
     assert np.array_equal(written, serial)
@@ -133,7 +133,7 @@ def test_workers_compute_all_blocks(host):
 
 
 def test_sums_in_otherargs_are_exact(host):
-    """Each task has its own copy, and the one of main stays as it was."""
+    """Each task has its own copy, and main's stays unchanged."""
     returned, _ = host.apply(functions.count_pixels, {"pixels": 0, "blocks": []})
     assert sum(one.pixels for one in returned.otherArgsList) == hosted.ROWS * hosted.COLUMNS
     assert sorted(block for one in returned.otherArgsList for block in one.blocks) == [
@@ -143,7 +143,7 @@ def test_sums_in_otherargs_are_exact(host):
 
 @pytest.mark.parametrize("read", ["main", "workers"])
 def test_timings_of_the_workers_are_merged(read, host):
-    """An interval for each block that was read, computed and inserted, wherever that was."""
+    """One interval for each block read, computed and inserted, wherever that happened."""
     returned, _ = host.apply(
         functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerExtraParams={"read": read})
     )
@@ -153,7 +153,7 @@ def test_timings_of_the_workers_are_merged(read, host):
 
 @pytest.mark.parametrize("given", [{}, RIOS_READS])
 def test_the_users_error_is_reported_once(given, host, capsys):
-    """As the host reports those of its own workers; then the next `apply` works."""
+    """As the host reports errors of its own workers; then the next `apply` works."""
     with pytest.raises(WorkerExceptionError):
         host.apply(functions.fail_at, {"where": (2, 1)}, hosted.on_batch(**given))
     said = capsys.readouterr().err
@@ -164,13 +164,13 @@ def test_the_users_error_is_reported_once(given, host, capsys):
 
 
 def test_what_cannot_be_pickled_is_named(host):
-    """A sentence says what it is, before anything is computed."""
+    """The error says what it is, before anything is computed."""
     with pytest.raises(PicklingError, match="cannot be pickled"):
         host.apply(functions.look_up, {"table": (one for one in ())})
 
 
 def test_an_unknown_parameter_is_named(host):
-    """With those that there are."""
+    """Together with those that exist."""
     with pytest.raises(SettingsError, match=r"'stak'.*Known keys: .*stack"):
         host.apply(
             functions.add_bands_whole,
@@ -179,7 +179,7 @@ def test_an_unknown_parameter_is_named(host):
 
 
 def test_two_applies_share_a_run(farm, host):
-    """The second finds the workers of the first."""
+    """The second one uses the workers of the first."""
     for _ in range(2):
         host.apply(functions.add_bands_whole)
         assert len(farm.run_queues()) == 2

@@ -1,4 +1,4 @@
-"""What is alive in this process."""
+"""The run that is alive in this process."""
 
 from rios_plugin_awsbatch.run import leases
 
