@@ -18,8 +18,10 @@ from rios.rioserrors import WorkerExceptionError
 from rios.structures import BlockAssociations, OtherInputs, Timers, WorkerErrorRecord
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
+from rios_plugin_awsbatch.hooks import hookimpl, register, unregister
 from tests.hosts.support import functions
 from tests.hosts.support.contract import Contract
+from tests.support.helpers import eventually
 
 BLOCKS = 8
 RIOS_READS = {"computeWorkersRead": False, "numReadWorkers": 1}
@@ -167,6 +169,37 @@ def test_what_cannot_be_pickled_is_named(host):
     """The error says what it is, before anything is computed."""
     with pytest.raises(PicklingError, match="cannot be pickled"):
         host.apply(functions.look_up, {"table": (one for one in ())})
+
+
+def test_a_task_of_several_blocks_has_a_record_of_each(host):
+    """By their places; the sizes of later tasks follow from these records."""
+    records = []
+
+    class Listener:
+        @hookimpl
+        def rios_awsbatch_task_done(self, record):
+            records.append(record)
+
+    listener = Listener()
+    register(listener)
+    host.apply(
+        functions.add_bands_whole,
+        parallel=hosted.on_batch(computeWorkerExtraParams={"blocks_per_task": 3}),
+    )
+    eventually(lambda: len(records) == 3)
+    unregister(listener)
+    records.sort(key=lambda record: record.task)
+    assert [record.name for record in records] == [
+        "block 0,0 and 2 more",
+        "block 3,0 and 2 more",
+        "block 2,1 and 1 more",
+    ]
+    assert [record.blocks for record in records] == [3, 3, 2]
+    assert [block.name for record in records for block in record.block_records] == [
+        f"block {column},{row}" for row in range(2) for column in range(4)
+    ]
+    for record in records:
+        assert 0 < sum(block.seconds for block in record.block_records) <= record.seconds
 
 
 def test_an_unknown_parameter_is_named(host):

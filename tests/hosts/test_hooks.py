@@ -96,6 +96,32 @@ def test_a_task_that_is_done_is_told(cloud, listener):
     assert record.bytes_in > 0
 
 
+def test_a_workers_measures_are_told(warm, listener):
+    """When it began, how long it took, what came and went, and its one block by name."""
+    manager = AWSBatchJobManager(2)
+    manager.runSubJobs(double, blocks(2))
+    record = listener.task("block 1,7")
+    manager.finalise()
+    assert record.attempt == 1
+    assert record.blocks == 1
+    assert record.begun > 0
+    assert record.seconds > 0
+    assert record.bytes_in > 0
+    assert record.bytes_out > 0
+    assert record.requests > 0
+    (block,) = record.block_records
+    assert block.name == "block 1,7"
+    assert block.begun >= record.begun
+    assert 0 < block.seconds <= record.seconds
+
+
+def test_a_task_of_several_calls_is_told(cloud, listener):
+    """With how many they are."""
+    with BatchExecutor(1) as executor:
+        assert list(executor.map(abs, range(5), chunksize=3)) == list(range(5))
+        assert [listener.task(f"abs[{first}]").blocks for first in (0, 3)] == [3, 2]
+
+
 def test_a_task_that_raised_is_told(cloud, listener):
     """The outcome is that of the user's function."""
     with BatchExecutor(1) as executor:
