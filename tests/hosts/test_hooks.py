@@ -89,7 +89,7 @@ def test_a_task_that_is_done_is_told(cloud, listener):
     with BatchExecutor(1) as executor:
         assert executor.submit(calls.divide, 1, 2).result(PATIENCE) == 0.5
         run = live_run().run_id
-        record = listener.task("divide")
+        record = listener.task("tests.support.calls.divide")
     assert (record.run, record.task, record.outcome) == (run, 0, "done")
     assert record.worker not in ("", MAIN)
     assert before <= record.sent <= time.time()
@@ -126,7 +126,7 @@ def test_a_task_that_raised_is_told(cloud, listener):
     """The outcome is that of the user's function."""
     with BatchExecutor(1) as executor:
         assert executor.submit(calls.divide, 1, 0).exception(PATIENCE)
-        record = listener.task("divide")
+        record = listener.task("tests.support.calls.divide")
     assert record.outcome == "raised"
     assert record.worker not in ("", MAIN)
 
@@ -136,7 +136,7 @@ def test_a_task_that_is_cancelled_is_told(cloud, listener, tmp_path):
     with calls.let_go(tmp_path / "go") as go, BatchExecutor(1) as executor:
         future = executor.submit(calls.await_file, str(go))
         assert future.cancel()
-        record = listener.task("await_file")
+        record = listener.task("tests.support.calls.await_file")
     assert (record.outcome, record.worker, record.begun) == ("cancelled", MAIN, 0.0)
     assert len(listener.tasks) == 1
 
