@@ -1,7 +1,7 @@
 """Settings, from arguments and the environment; made when asked for, never at import.
 
-Each field is the environment variable ``RIOS_AWSBATCH_<FIELD>`` in upper case, unless aliases are given: those that
-RIOS's own module reads are accepted as well.
+The environment variable ``RIOS_AWSBATCH_<FIELD>``, in upper case, sets a field. Variables that
+RIOS's own module reads set some of them as well.
 """
 
 import os
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rios_plugin_awsbatch.errors import SettingsError
-from rios_plugin_awsbatch.wire.payload import Compression
+from rios_plugin_awsbatch.wire.compression import Compression
 
 __all__ = ["Settings", "WorkerSettings", "load", "variables"]
 
@@ -23,11 +23,6 @@ INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
 
 AnySettings = TypeVar("AnySettings", bound="_CommonSettings")
-
-
-def _also(name: str, *others: str) -> AliasChoices:
-    """Let a field be set by its own name, by its variable, and by the names that RIOS's module reads."""
-    return AliasChoices(name, *others)
 
 
 class _CommonSettings(BaseSettings):
@@ -45,18 +40,19 @@ class _CommonSettings(BaseSettings):
     region: str = Field("ap-southeast-2", min_length=1, description="AWS region of the stack.")
     bucket: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
         description="Bucket for payloads; the stack's, if not given.",
     )
     in_queue: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
         description="URL of the queue of tasks; a queue is created for each run, if not given.",
     )
     out_queue: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
-        description="URL of the queue of results; given together with the queue of tasks, or not at all.",
+        validation_alias=AliasChoices("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        description="URL of the queue of results; given together with the queue of tasks, or not "
+        "at all.",
     )
     inline_limit: int = Field(
         INLINE_MAX - INLINE_MARGIN,
@@ -83,7 +79,7 @@ class _CommonSettings(BaseSettings):
         600.0,
         gt=0,
         allow_inf_nan=False,
-        validation_alias=_also("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
         description="Seconds without a task after which a worker ends by itself.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -108,7 +104,8 @@ class Settings(_CommonSettings):
     stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
     quick_blocks: Literal["main", "workers"] = Field(
         "main",
-        description="RIOS 1.4: who computes blocks that are quicker than their way to the workers and back.",
+        description="RIOS 1.4: who computes blocks that are quicker than their way to the workers "
+        "and back.",
     )
     job_queue: str | None = Field(None, description="Batch job queue; the stack's, if not given.")
     job_definition: str | None = Field(
@@ -122,7 +119,8 @@ class Settings(_CommonSettings):
         900.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds until the first worker must be ready; a cold start takes one to five minutes.",
+        description="Seconds until the first worker must be ready; a cold start takes one to five "
+        "minutes.",
     )
     memory_limit: int = Field(
         256 * MIB,
@@ -150,15 +148,15 @@ class WorkerSettings(_CommonSettings):
         repr=False,
     )
     bucket: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
         description="Bucket for payloads.",
     )
     in_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
         description="URL of the queue of tasks.",
     )
     out_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
         description="URL of the queue of results.",
     )
 

@@ -28,8 +28,9 @@ _CONFIG: Final = Config(
     max_pool_connections=32,
     tcp_keepalive=True,
 )
-# Services whose answers are one JSON object. botocore turns any other body, a proxy's HTML for instance, into an answer
-# without keys; the answers of the others are XML, of which botocore says itself when they are none.
+# Services that answer with one JSON object. botocore turns any other body, a proxy's HTML for
+# instance, into an answer without keys. Of the others, which answer with XML, botocore itself
+# refuses what is none.
 _JSON_SERVICES: Final = {"batch", "ecr", "logs", "sqs"}
 _GOOD_STATUS: Final = range(200, 300)
 
@@ -101,14 +102,14 @@ class Clients:
             return self._requests.total()
 
     def requests_by_operation(self) -> dict[str, int]:
-        """Return how many requests have been made, by service and operation, as in ``sqs.SendMessageBatch``."""
+        """Return how many requests have been made, as in ``{"sqs.SendMessageBatch": 3}``."""
         with self._counting:
             return dict(self._requests)
 
     def _client(self, service: Any, region: str | None = None) -> Any:
         identity = (service, region or self.region)
         if identity not in self._made:
-            self._session.get_credentials()  # may ask the network, which nobody else shall wait for
+            self._session.get_credentials()  # may ask the network, so not under the lock
             with self._making:
                 if identity not in self._made:
                     client = self._session.client(service, region_name=identity[1], config=_CONFIG)
@@ -124,7 +125,7 @@ class Clients:
 
 
 def _check_answer(http_response: Any, model: Any, **_: Any) -> None:
-    """Refuse what is no answer of AWS's: every caller may rely on the keys that AWS documents."""
+    """Refuse what does not come from AWS, so that callers can rely on the documented keys."""
     body = http_response.content.strip()
     if (
         http_response.status_code in _GOOD_STATUS

@@ -1,4 +1,7 @@
-"""What boto3's errors mean, and what to do about them; recognised by class and code, never by their words."""
+"""What boto3's errors mean, and what to do about them.
+
+Errors are recognised by class and code, never by their words.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,9 +25,12 @@ __all__ = [
 
 
 class AnswerError(botocore.exceptions.BotoCoreError):
-    """What came back is no answer of AWS's: HTML of a proxy, or half of an answer."""
+    """What came back is not from AWS: a proxy's HTML, or half of an answer."""
 
-    fmt = "the answer to {operation} is none of {service}'s (it begins {body}): a proxy or a cut connection"
+    fmt = (
+        "the answer to {operation} does not come from {service} (it begins {body}); a proxy or a "
+        "broken connection may be in between"
+    )
 
 
 # What clients raise. botocore's parsers have an error of their own, beside the root of all others.
@@ -39,6 +45,28 @@ _LOGGED_OUT: Final = (
     botocore.exceptions.SSOError,
     botocore.exceptions.TokenRetrievalError,
     *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
+)
+_SENTENCES: Final = (
+    (
+        (
+            botocore.exceptions.NoCredentialsError,
+            botocore.exceptions.PartialCredentialsError,
+        ),
+        "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE.",
+    ),
+    (
+        botocore.exceptions.ProfileNotFound,
+        "{error}; correct AWS_PROFILE, or add the profile with `aws configure`.",
+    ),
+    (
+        _LOGGED_OUT,
+        "you are not logged in to AWS ({error}); run `aws sso login`.",
+    ),
+    (
+        botocore.exceptions.CredentialRetrievalError,
+        "AWS credentials cannot be had ({error}); log in again, or check the profile.",
+    ),
+    (_UNREACHABLE, "AWS cannot be reached ({error})."),
 )
 _STALE: Final = {
     "ExpiredToken",
@@ -59,26 +87,14 @@ _SERVER_ERROR: Final = 500
 
 def sentence_for(error: Exception) -> str:
     """Say what an error of boto3's means and what to do, where that is known."""
-    if isinstance(error, AWSBatchException):
-        return str(error)
-    if isinstance(
-        error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError
-    ):
-        return "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."
-    if isinstance(error, botocore.exceptions.ProfileNotFound):
-        return f"{error}; correct AWS_PROFILE, or add the profile with `aws configure`."
-    if isinstance(error, _LOGGED_OUT):
-        return f"you are not logged in to AWS ({error}); run `aws sso login`, with --profile if you use one."
-    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
-        return f"the AWS credentials cannot be had ({error}); log in again, or see the profile's settings."
-    if isinstance(error, botocore.exceptions.ClientError):
-        code = error_code(error)
-        if code in _STALE:
-            return f"AWS does not accept the credentials ({code}); renew them."
-        if code in _DENIED:
-            return f"these credentials may not do that ({error})."
-    if isinstance(error, _UNREACHABLE):
-        return f"AWS cannot be reached ({error})."
+    code = error_code(error)
+    if code in _STALE:
+        return f"AWS does not accept the credentials ({code}); renew them."
+    if code in _DENIED:
+        return f"these credentials do not allow that ({error})."
+    for kinds, sentence in _SENTENCES:
+        if isinstance(error, kinds):
+            return sentence.format(error=error)
     return str(error)
 
 
@@ -92,7 +108,7 @@ def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
 
 
 def error_code(error: Exception) -> str:
-    """Return AWS's code of an error, "NoSuchKey" for instance; empty if it is no answer of AWS's."""
+    """Return AWS's code of an error, "NoSuchKey" for instance; empty if AWS did not answer."""
     if not isinstance(error, botocore.exceptions.ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -104,15 +120,15 @@ def is_missing_queue(error: Exception) -> bool:
 
 
 def is_missing_stack(error: Exception) -> bool:
-    """Say whether DescribeStacks, asked for one stack by a name that is well formed, says that there is none.
+    """Say whether DescribeStacks, asked for one stack by a well-formed name, says there is none.
 
-    CloudFormation has no code for that; ValidationError is what is left when the name is right.
+    CloudFormation has no code for that. With such a request, nothing else is a ValidationError.
     """
     return error_code(error) == "ValidationError"
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether `error` is an outage that may pass: no connection, throttling, or trouble within AWS."""
+    """Say whether `error` may pass: no connection, throttling, or trouble within AWS."""
     if isinstance(error, botocore.exceptions.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= _SERVER_ERROR or error_code(error) in _THROTTLED

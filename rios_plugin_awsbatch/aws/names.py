@@ -56,12 +56,12 @@ def archive_key(identity: str) -> str:
 
 
 def record_key(identity: str) -> str:
-    """Return the key of a submission's record, which says what is to be swept when its job has ended."""
+    """Return the key of a submission's record, which names what to sweep after its job."""
     return f"{submission_prefix(identity)}{RECORD}"
 
 
 def queue_prefix(stack: str) -> str:
-    """Return how the names of all queues of a stack's runs begin; the roles' policies allow queues by this."""
+    """Return how the names of a stack's queues begin. The roles' policies allow queues by it."""
     return f"{stack[:_STACK_CHARACTERS]}-run-"
 
 
@@ -71,10 +71,10 @@ def queue_name(stack: str, run_id: str, role: Role) -> str:
 
 
 def queue_pattern(stack: str) -> re.Pattern[str]:
-    """Return what the names of all queues of a stack's runs match, and those of another stack's do not."""
+    """Return what the names of a stack's queues match, and no other stack's do."""
     return re.compile(f"{re.escape(queue_prefix(stack))}{RUN_ID}-(tasks|results)")
 
 
 def name_of(arn: str) -> str:
-    """Return the name in an ARN, a URL, or a name: of job queues, job definitions (no revision), SQS queues."""
+    """Return the name in an ARN, a URL or a name, without a job definition's revision."""
     return arn.rpartition("/")[2].partition(":")[0]

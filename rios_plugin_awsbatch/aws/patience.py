@@ -16,19 +16,19 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 OUTAGE_SECONDS: Final = 300.0
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html says one second at least;
-# a minute is what DeleteQueue's page allows for a change to be seen everywhere.
+# API_CreateQueue says to wait one second at least, API_DeleteQueue that changes take a minute:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 NEW_QUEUE_SECONDS: Final = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 
 
 class Patience:
-    """Makes calls again whose errors pass, and gives up in the end.
+    """Repeats a call while its errors are of the kind that passes, and gives up in the end.
 
     Args:
         outage: Seconds for which AWS may be out of reach, from the first error of a call.
-        new_queue: Seconds from now for which a queue may be unknown, because it is new.
-        ended: Ends all waiting when it is set: the call's error is raised.
+        new_queue: Seconds from now for which a new queue may still be unknown.
+        ended: Ends all waiting when it is set; the call's latest error is raised.
         passes: Says whether an error passes.
     """
 
@@ -53,7 +53,7 @@ class Patience:
             what: What it does, for the log.
 
         Raises:
-            Exception: The latest error, when it does not pass, has lasted for too long, or the waiting is ended.
+            Exception: The latest error: it does not pass, has lasted too long, or `ended` is set.
         """
         since: float | None = None
         pause = FIRST_PAUSE

@@ -12,7 +12,7 @@ __all__ = ["age_of", "folders_in", "in_batches"]
 
 
 def age_of(modified: dt.datetime | None, answer: Any) -> float:
-    """Return how many seconds ago an object was written, by the clock of S3: this machine's may be wrong.
+    """Return how many seconds ago an object was written, by S3's clock; this one may be wrong.
 
     Args:
         modified: When it was written; if there is none, it has no age.

@@ -5,6 +5,7 @@ module that defines it is all that registering takes.
 """
 
 import importlib.metadata
+import sys
 import warnings
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:
     """
     plugins = pluggy.PluginManager(group)
     for entry in importlib.metadata.entry_points(group=group):
+        if _being_imported(entry):
+            continue
         try:  # one by one: pluggy itself stops at the first that cannot be loaded
             plugins.load_setuptools_entrypoints(group, entry.name)
         except Exception as error:  # noqa: BLE001 - the others work without it
@@ -35,3 +38,9 @@ def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:
                 stacklevel=2,
             )
     return dict(plugins.list_name_plugin())
+
+
+def _being_imported(entry: importlib.metadata.EntryPoint) -> bool:
+    """Return whether a script imports the manager itself, which has imported RIOS, hence this."""
+    module = sys.modules.get(entry.module)
+    return module is not None and not hasattr(module, entry.attr.partition(".")[0])

@@ -1,7 +1,8 @@
-"""What a run owns in AWS: two queues and a prefix in the stack's bucket, made when it begins, gone when it ends.
+"""What a run owns in AWS: two queues, and a prefix in the stack's bucket.
 
-The prefix is ``runs/<run id>/``. Its `Inventory` names the queues and jobs; main rewrites it while it lives, so that one
-that has not been rewritten for a while is that of a run whose main died: the next run sweeps it (sweep.py).
+They are made when the run begins, and are gone when it ends. The prefix is ``runs/<run id>/``. The
+`Inventory` there names the queues and jobs. Main rewrites it while it lives. If it has not been
+rewritten for a while, main has died, and the next run sweeps what is left (sweep.py).
 """
 
 import functools
@@ -65,7 +66,8 @@ class RunResources:
             What main and workers exchange payloads and messages through.
 
         Raises:
-            StackError: The bucket or a queue is missing or may not be used; or a given queue is in use by another run.
+            StackError: The bucket or a queue is missing or may not be used, or another run uses a
+                given queue.
         """
         try:
             with explained(StackError, f"Cannot use bucket {self._stack.bucket} of {self._stack}"):
@@ -80,7 +82,7 @@ class RunResources:
             raise
 
     def delete(self) -> None:
-        """Delete them, the last one made first; what cannot be deleted is logged, and left to the sweep."""
+        """Delete them, the latest first; what cannot be deleted is logged and left to the sweep."""
         while self._undo:
             what, step = self._undo.pop()
             with attempted(self._key.run, what):
@@ -124,7 +126,7 @@ def delete_queue(clients: Clients, url: str) -> None:
 
 
 def _room_in(clients: Clients, url: str) -> int:
-    """Return how many bytes of payload fit into a message of a queue: three quarters, as Base64, less the rest."""
+    """Return how many bytes of payload fit into a message of a queue, as Base64."""
     with explained(StackError, f"Cannot use queue {url}"):
         answer: Any = clients.sqs.get_queue_attributes(
             QueueUrl=url, AttributeNames=["MaximumMessageSize"]
@@ -137,6 +139,6 @@ def _refuse_used(queue: MessageQueue) -> None:
     for received in queue.receive(1, wait=0, visibility=0):
         owner = peek_run(received.body)
         raise StackError(
-            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; one run at a time "
-            "may own it. Wait for that run to end, or purge the queue."
+            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; "
+            "one run at a time may own it. Wait for that run to end, or purge the queue."
         )

@@ -85,6 +85,13 @@ def test_importing_the_package_registers_ours_too(order, number):
 
 
 @pytest.mark.parametrize("number", [1, 2])
+def test_a_script_may_import_our_manager_first(number):
+    """It imports RIOS, which must not load the half-imported manager once more."""
+    code = f"import {OURS[number]}; " + WHOSE[number]
+    assert python(code, double(number)) == (OURS[number], "")
+
+
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_broken_plugin_is_a_warning(number, tmp_path):
     """If another package's entry point cannot be loaded, RIOS works and still finds ours."""
     broken = tmp_path / "broken-1.0.dist-info"

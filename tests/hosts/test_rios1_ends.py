@@ -79,9 +79,10 @@ def test_without_rios_the_manager_stands_on_its_own_base_class(tmp_path):
         from rios_plugin_awsbatch import AWSBatchJobManager as m
         print(m.__mro__[1].__module__, m.jobMgrType, m(3).numSubJobs, m(3).tempdir)
     """)
-    for path in ("", str(tmp_path)):
+    hidden = "import sys; sys.modules['rios'] = None\n"
+    for path, prepare in (("", hidden), (str(tmp_path), "")):
         ended = subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", prepare + code],
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             text=True,
