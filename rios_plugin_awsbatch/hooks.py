@@ -86,7 +86,7 @@ class _Plugins:
                 self._manager.register(plugin)
                 self._manager.check_pending()
             except pluggy.PluginValidationError:
-                if self._manager.is_registered(plugin):  # pluggy before 1.7 keeps what it refuses
+                if self._manager.is_registered(plugin):  # pluggy may keep what it refuses
                     self._manager.unregister(plugin)
                 raise
             self._replace_callers()
