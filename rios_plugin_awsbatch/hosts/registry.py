@@ -41,6 +41,6 @@ def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:
 
 
 def _being_imported(entry: importlib.metadata.EntryPoint) -> bool:
-    """Return whether a script imports the manager itself, which has imported RIOS, hence this."""
+    """Return whether a manager is being imported already: its own import of RIOS calls the hook."""
     module = sys.modules.get(entry.module)
     return module is not None and not hasattr(module, entry.attr.partition(".")[0])

@@ -31,7 +31,7 @@ def compute_here(
         The block's outputs and its record.
 
     Raises:
-        PicklingError: There is something that cannot be copied.
+        PicklingError: The job info or the otherargs cannot be pickled.
     """
     begun, start = time.time(), time.perf_counter()
     arguments = _copy_of(job_info) if copied else (job_info,)
@@ -40,23 +40,28 @@ def compute_here(
         outputs = BlockFunction(function)(*arguments)
         outcome = "done"
     finally:
-        record = TaskRecord(
-            run=run,
-            task=_NO_TASK,
-            name=block_name(job_info),
-            blocks=1,
-            worker=MAIN,
-            attempt=1,
-            sent=begun,
-            begun=begun,
-            seconds=time.perf_counter() - start,
-            bytes_in=0,
-            bytes_out=0,
-            requests=0,
-            outcome=outcome,
-        )
+        seconds = time.perf_counter() - start
+        record = _record(run, block_name(job_info), begun, seconds, outcome)
         hooks.call("rios_awsbatch_task_done", record)
     return outputs, record
+
+
+def _record(run: str, name: str, begun: float, seconds: float, outcome: Outcome) -> TaskRecord:
+    return TaskRecord(
+        run=run,
+        task=_NO_TASK,
+        name=name,
+        blocks=1,
+        worker=MAIN,
+        attempt=1,
+        sent=begun,
+        begun=begun,
+        seconds=seconds,
+        bytes_in=0,
+        bytes_out=0,
+        requests=0,
+        outcome=outcome,
+    )
 
 
 def _copy_of(job_info: Any) -> tuple[Any, ...]:
