@@ -28,6 +28,7 @@ this package, as the wheel's ``.pth`` file does (see `hosts.autoload`).
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__ as __version__
@@ -81,4 +82,5 @@ try:
     _autoload = importlib.import_module(".hosts.autoload", __name__)
 except ModuleNotFoundError:  # the wheel has it beside the package only
     _autoload = importlib.import_module("_rios_plugin_awsbatch_autoload")
+    sys.modules[f"{__name__}.hosts.autoload"] = _autoload
 _autoload.install()

@@ -26,7 +26,7 @@ class JobInfo:
         self.otherargs = otherargs
 
     def prepareForPickling(self):
-        self.info.loggingstream = None  # RIOS: GDAL's and the system's objects stay at home
+        self.info.loggingstream = None  # as RIOS drops what cannot be pickled
         return self
 
     def getFunctionParams(self):

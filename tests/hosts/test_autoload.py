@@ -147,15 +147,30 @@ def test_this_installation_has_the_hook():
     assert installed >= HOOK
 
 
+def build(how, folder):
+    """Build a wheel, and return its path."""
+    for tool in ("hatchling", "editables"):
+        pytest.importorskip(tool, reason=f"{tool} is not installed here")
+    code = f"import hatchling.build as b; print(b.{how}({str(folder)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 @pytest.mark.parametrize("how", ["build_wheel", "build_editable"])
 def test_wheels_bring_the_hook(how, tmp_path):
     """Both kinds, a user's and a developer's, have the same two files at the top."""
-    for tool in ("hatchling", "editables"):
-        pytest.importorskip(tool, reason=f"{tool} is not installed here")
-    code = f"import hatchling.build as b; print(b.{how}({str(tmp_path)!r}))"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as files:
+    with zipfile.ZipFile(build(how, tmp_path)) as files:
         assert set(files.namelist()) >= HOOK
         source = files.read("_rios_plugin_awsbatch_autoload.py")
     assert source == (ROOT / "rios_plugin_awsbatch/hosts/autoload.py").read_bytes()
+
+
+def test_the_hook_has_the_same_name_in_a_wheel(tmp_path):
+    """There, the package has no file for it; the module can be imported all the same."""
+    code = "from rios_plugin_awsbatch.hosts import executor, autoload; print(autoload.installed())"
+    for line in (
+        "from rios_plugin_awsbatch.hosts.autoload import installed; print(installed())",
+        code,
+    ):
+        assert python(line, build("build_wheel", tmp_path)) == ("True", "")
