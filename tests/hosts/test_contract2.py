@@ -165,6 +165,16 @@ def test_the_users_error_is_reported_once(given, host, capsys):
     assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
 
 
+def test_of_several_errors_one_is_reported(host, capsys):
+    """Two workers fail at the same time; then the next `apply` works."""
+    with pytest.raises(WorkerExceptionError):
+        host.apply(functions.fail_everywhere)
+    said = capsys.readouterr().err
+    assert said.count("Error in") == 1
+    assert "BlockError: every block is bad" in said
+    assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
+
+
 def test_what_cannot_be_pickled_is_named(host):
     """The error says what it is, before anything is computed."""
     with pytest.raises(PicklingError, match="cannot be pickled"):
