@@ -1,4 +1,4 @@
-"""The import hook: with doubles of RIOS on the path, in interpreters of their own."""
+"""The import hook, in fresh interpreters with doubles of RIOS on the path."""
 
 import importlib.metadata
 import os
@@ -12,19 +12,25 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOOK = {"_rios_plugin_awsbatch_autoload.py", "rios_plugin_awsbatch_autoload.pth"}
-OURS = {1: "rios_plugin_awsbatch.jobmanager", 2: "rios_plugin_awsbatch.rios2"}
+OURS = {1: "rios_plugin_awsbatch.hosts.rios1", 2: "rios_plugin_awsbatch.hosts.rios2"}
 WHOSE = {
     1: (
         "from rios.parallel import jobmanager as m; "
         "print(getattr(m.getJobManagerClassByType('AWSBatch'), '__module__', ''))"
     ),
-    2: "from rios import computemanager as m; print(type(m.getComputeWorkerManager('CW_AWSBATCH')).__module__)",
+    2: (
+        "from rios import computemanager as m; "
+        "print(type(m.getComputeWorkerManager('CW_AWSBATCH')).__module__)"
+    ),
 }
-WITHOUT_HOOK = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, '__name__', '') != 'RiosFinder']; "
+WITHOUT_HOOK = (
+    "import sys; "
+    "sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, '__name__', '') != 'RiosFinder']; "
+)
 
 
 def python(code, *paths, **environ):
-    """Return what an interpreter prints and what it complains of."""
+    """Return what an interpreter prints on standard output and on standard error."""
     path = os.pathsep.join(map(str, paths))
     ended = subprocess.run(
         [sys.executable, "-c", code],
@@ -44,12 +50,12 @@ def double(number):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_hosts_import_registers_ours(number):
-    """Nothing of ours is imported by the script, and nobody warns."""
+    """The script imports nothing of ours, and there is no warning."""
     assert python(WHOSE[number], double(number)) == (OURS[number], "")
 
 
 def test_ours_stays_when_the_script_imports_the_hosts_own():
-    """A script for RIOS 1.4 imports the host's module, before or after others."""
+    """A script for RIOS 1.4 may import the host's own manager, before or after asking for ours."""
     own = "from rios.parallel.aws import batch; print(batch.AWSBatchJobManager.__module__); "
     for code in (own + WHOSE[1], WHOSE[1] + "; " + own):
         said, complaints = python(code, double(1))
@@ -59,7 +65,7 @@ def test_ours_stays_when_the_script_imports_the_hosts_own():
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_it_can_be_turned_off(number):
-    """With RIOS_AWSBATCH_AUTOLOAD=0, RIOS finds what it brings itself, whatever else is imported."""
+    """With RIOS_AWSBATCH_AUTOLOAD=0, RIOS finds its own manager, whatever else is imported."""
     for code in (WHOSE[number], "import rios_plugin_awsbatch; " + WHOSE[number]):
         said, complaints = python(code, double(number), RIOS_AWSBATCH_AUTOLOAD="0")
         assert said not in OURS.values()
@@ -69,7 +75,7 @@ def test_it_can_be_turned_off(number):
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_importing_the_package_registers_ours_too(order, number):
-    """For where no .pth is read: before RIOS is imported, or afterwards."""
+    """For environments that ignore .pth files: before RIOS is imported, or after."""
     by_hand, host = "import rios_plugin_awsbatch", WHOSE[number].partition(";")[0]
     code = "; ".join(
         [by_hand, WHOSE[number]] if order == "before" else [host, by_hand, WHOSE[number]]
@@ -79,8 +85,15 @@ def test_importing_the_package_registers_ours_too(order, number):
 
 
 @pytest.mark.parametrize("number", [1, 2])
+def test_a_script_may_import_our_manager_first(number):
+    """It imports RIOS, which must not load the half-imported manager once more."""
+    code = f"import {OURS[number]}; " + WHOSE[number]
+    assert python(code, double(number)) == (OURS[number], "")
+
+
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_broken_plugin_is_a_warning(number, tmp_path):
-    """Somebody's entry point cannot be loaded: RIOS can be imported, and has ours."""
+    """If another package's entry point cannot be loaded, RIOS works and still finds ours."""
     broken = tmp_path / "broken-1.0.dist-info"
     broken.mkdir()
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
@@ -94,7 +107,7 @@ def test_a_broken_plugin_is_a_warning(number, tmp_path):
 
 
 def test_a_broken_package_is_a_warning(tmp_path):
-    """Ours itself cannot be imported: RIOS can, and says what is wrong."""
+    """If our own package cannot be imported, RIOS can, and a warning says what is wrong."""
     (tmp_path / "boto3.py").write_text("raise ImportError('half an upgrade')")
     said, complaints = python(WHOSE[2], double(2), tmp_path)
     assert said == "rios.computemanager"
@@ -102,8 +115,8 @@ def test_a_broken_package_is_a_warning(tmp_path):
 
 
 def test_without_rios_2_its_adapter_is_one_clear_error():
-    """Importing it by hand says what it needs."""
-    lines = ["import rios_plugin_awsbatch as p", "try: import rios_plugin_awsbatch.rios2"]
+    """The error says what it needs."""
+    lines = ["import rios_plugin_awsbatch as p", "try: import rios_plugin_awsbatch.hosts.rios2"]
     said, _ = python(
         "\n".join([*lines, "except p.AWSBatchException as error: print(error)"]), double(1)
     )
@@ -111,27 +124,53 @@ def test_without_rios_2_its_adapter_is_one_clear_error():
 
 
 def test_an_interpreter_without_rios_loads_nothing_of_ours():
-    """The hook is one small module; the package waits until RIOS is imported."""
-    code = "import sys, json; print(*[name for name in sys.modules if 'rios' in name or name == 'pluggy'])"
+    """Only the hook, one small module; the package is loaded when RIOS is imported."""
+    code = "import sys; print(*[m for m in sys.modules if 'rios' in m or m in ('boto3', 'pluggy')])"
     said, _ = python(code)
     assert said == "_rios_plugin_awsbatch_autoload"
 
 
+@pytest.mark.parametrize(("prepare", "answer"), [("", "True"), (WITHOUT_HOOK, "False")])
+def test_the_hook_says_whether_it_is_installed(prepare, answer):
+    """Whichever copy of its module installed it, and whichever is asked."""
+    for module in ("_rios_plugin_awsbatch_autoload", "rios_plugin_awsbatch.hosts.autoload"):
+        asked = f"import importlib; m = importlib.import_module({module!r}); "
+        said, _ = python(
+            asked + prepare + "print(m.installed()); m.install(); print(m.installed())"
+        )
+        assert said.split() == [answer, "True"]
+
+
 def test_this_installation_has_the_hook():
-    """However the package has been installed here, both files are beside it."""
+    """However the package was installed here, both files are beside it."""
     installed = {str(path) for path in importlib.metadata.files("rios-plugin-awsbatch") or []}
     assert installed >= HOOK
 
 
-@pytest.mark.parametrize("how", ["build_wheel", "build_editable"])
-def test_wheels_bring_the_hook(how, tmp_path):
-    """Both kinds, a user's and a developer's: the same two files, at the top."""
+def build(how, folder):
+    """Build a wheel, and return its path."""
     for tool in ("hatchling", "editables"):
         pytest.importorskip(tool, reason=f"{tool} is not installed here")
-    code = f"import hatchling.build as b; print(b.{how}({str(tmp_path)!r}))"
+    code = f"import hatchling.build as b; print(b.{how}({str(folder)!r}))"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as files:
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.parametrize("how", ["build_wheel", "build_editable"])
+def test_wheels_bring_the_hook(how, tmp_path):
+    """Both kinds, a user's and a developer's, have the same two files at the top."""
+    with zipfile.ZipFile(build(how, tmp_path)) as files:
         assert set(files.namelist()) >= HOOK
         source = files.read("_rios_plugin_awsbatch_autoload.py")
-    assert source == (ROOT / "rios_plugin_awsbatch" / "autoload.py").read_bytes()
+    assert source == (ROOT / "rios_plugin_awsbatch/hosts/autoload.py").read_bytes()
+
+
+def test_the_hook_has_the_same_name_in_a_wheel(tmp_path):
+    """There, the package has no file for it; the module can be imported all the same."""
+    code = "from rios_plugin_awsbatch.hosts import executor, autoload; print(autoload.installed())"
+    for line in (
+        "from rios_plugin_awsbatch.hosts.autoload import installed; print(installed())",
+        code,
+    ):
+        assert python(line, build("build_wheel", tmp_path)) == ("True", "")
