@@ -69,11 +69,12 @@ def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
 
 
 def _create_stack(options: ServerOptions) -> None:
-    template = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("batch.yaml")
+    file = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("batch.yaml")
+    template = file.read_text(encoding="utf-8")
     backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][options.region]
     stack = backend.create_stack(
         options.stack,
-        template.read_text(encoding="utf-8"),
+        template,
         {"MaxJobs": str(options.workers)},
         tags={},
     )
