@@ -1,6 +1,6 @@
-"""One measured `apply`, as a script of whichever RIOS is installed; prints what it measured as JSON.
+"""A script for RIOS that measures one `apply`, and prints the result as JSON.
 
-It runs in a process of its own, for `hosts.py`.
+`hosts.py` runs it in a process of its own, with the RIOS that it finds there.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def ndvi(_info, inputs, outputs, _otherargs):
 
 
 def sleep(_info, inputs, outputs, otherargs):
-    """Say by a file when the block was begun, and by which process."""
+    """Leave a file whose name says when the block began, and in which process."""
     Path(otherargs.folder, f"{time.time()}-{os.getpid()}").touch()
     time.sleep(SLEEP)
     outputs.result = inputs.scene[:1]
@@ -83,12 +83,12 @@ def main():
         applier.apply(function, infiles, outfiles, otherargs, controls=controls)
         ended = time.time()
         stamps = [path.name.split("-") for path in Path(otherargs.folder).iterdir()]
-    begins = {}  # by process
+    begins = {}  # of each worker's first block, by its process
     for when, pid in stamps:
         if int(pid) != os.getpid():
             begins[pid] = min(float(when), begins.get(pid, math.inf))
     first, last = min(begins.values(), default=begun), max(begins.values(), default=begun)
-    # From the first block that a worker begins, while others may still be starting, to the end of `apply`.
+    # "after_start" begins with the first block in a worker, when other workers may not be ready.
     print(json.dumps({"wall": ended - begun, "after_start": ended - first, "spread": last - first}))
 
 

@@ -1,6 +1,6 @@
-"""What the scenarios compute: blocks as RIOS 1.4 hands them to a job manager, and functions that sleep.
+"""What the scenarios compute: blocks like those of RIOS 1.4, and functions that sleep.
 
-Functions travel by value, as those of a user's script do.
+Functions are pickled by value, like those of a user's script.
 """
 
 import itertools
@@ -16,7 +16,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class JobInfo:
-    """A double of RIOS 1.4's `RIOSJobInfo`."""
+    """Same as RIOS 1.4's `RIOSJobInfo`, for the job manager."""
 
     def __init__(self, number, inputs, otherargs=None):
         self.info = types.SimpleNamespace(
@@ -52,26 +52,30 @@ def ndvi(info, inputs, outputs, otherargs):  # noqa: ARG001 - RIOS's signature
 
 
 def use_otherargs(info, inputs, outputs, otherargs):  # noqa: ARG001 - RIOS's signature
-    """Take a moment, so that every worker gets blocks."""
+    """Take a moment, so that all workers get blocks."""
     time.sleep(0.1)
     outputs.worker = os.getpid()
     outputs.type = type(otherargs).__name__
 
 
 def nap(seconds):
-    """Sleep; return which worker, and when it began."""
+    """Sleep; return the worker's process id, and when it began."""
     begun = time.time()
     time.sleep(seconds)
     return os.getpid(), begun
 
 
 def mean(block):
-    """A result that takes no memory."""
+    """Return a small result."""
     return float(block[::64].mean())
 
 
 def in_rounds(manager, function, jobs, threads):
-    """Compute `jobs` as RIOS 1.4 does: so many at once, and the next when all are done; yield the outputs."""
+    """Compute jobs as RIOS 1.4 does: `threads` at once, the next when all of them are done.
+
+    Yields:
+        The outputs, in order.
+    """
     jobs = iter(jobs)
     while wave := list(itertools.islice(jobs, threads)):
         yield from manager.runSubJobs(function, wave)

@@ -1,6 +1,7 @@
-"""Compare with RIOS's own code: same machine, same embedded AWS, same raster, same number of workers.
+"""Compare with RIOS's own code: same machine, same embedded AWS, same raster, as many workers.
 
-Each RIOS is a folder to import it from, an unpacked release for instance; those not given are left out::
+Each RIOS is a folder to import it from, for instance an unpacked release. Without one, its part is
+left out::
 
     make bench-hosts ARGS="--rios14 rios-1.4.17 --rios2 rios-2.0.9"
 """
@@ -26,7 +27,12 @@ IDEAL = 4.0  # seconds: 64 blocks of half a second, eight at a time
 
 @contextlib.contextmanager
 def embedded(*, latency, command=None):
-    """Let this process, and those it starts, use a fresh embedded AWS, whose workers run `command` if one is given."""
+    """Make this process, and those that it starts, use a new embedded AWS.
+
+    Args:
+        latency: Whether requests take their time.
+        command: What workers run, if it is not our own worker.
+    """
     with LocalAWS(8, middleware="meter:MeteringApp") as aws, aws.activated():
         Meter(aws.endpoint).set_latency(LATENCY if latency else {})
         if command:
@@ -35,7 +41,7 @@ def embedded(*, latency, command=None):
 
 
 def use_worker(command):
-    """Let RIOS's own worker program be what the stack's job definition runs."""
+    """Put RIOS's own worker program into the stack's job definition."""
     batch = boto3.client("batch")
     name = "riosJobDefinition"
     (known, *_) = batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
@@ -62,7 +68,7 @@ def measure(kind, job, workers, *, own=False, **variables):
 
 
 def rios14(rios):
-    """Yield lines about RIOS 1.4."""
+    """Yield the results for RIOS 1.4."""
     own_worker = [sys.executable, str(rios / "bin" / "rios_subproc_awsbatch.py")]
     for latency in (False, True):
         with embedded(latency=latency, command=own_worker):
@@ -85,7 +91,7 @@ def rios14(rios):
 
 
 def rios2(_rios):
-    """Yield lines about RIOS 2."""
+    """Yield the results for RIOS 2."""
     theirs = measure("CW_SUBPROC", "sleep", 8)["wall"]
     with embedded(latency=True):
         ours = measure("CW_AWSBATCH", "sleep", 8)
@@ -129,9 +135,8 @@ def main():
     lines = [hook_cost()]
     for compare, rios in ((rios14, arguments.rios14), (rios2, arguments.rios2)):
         if rios is not None:
-            os.environ["PYTHONPATH"] = str(
-                rios.resolve()
-            )  # for the script and, by the embedded AWS, its workers
+            # For the script and, through the embedded AWS, its workers.
+            os.environ["PYTHONPATH"] = str(rios.resolve())
             lines += compare(rios.resolve())
     Console(width=None if sys.stdout.isatty() else 160).print(table(lines))
     sys.exit(any(line.ok is False for line in lines))

@@ -1,6 +1,7 @@
-"""Peak memory of main, for more and more blocks in flight; each measured in a process of its own.
+"""Peak memory of main with more and more blocks in flight, each measured in its own process.
 
-As a program: ``memory.py submit|map NUMBER SIZE`` submits so many blocks and prints what memory that took.
+As a program, ``memory.py submit|map NUMBER SIZE`` submits so many blocks of so many bytes, and
+prints how many bytes of memory that took.
 """
 
 import json
@@ -10,20 +11,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from blocks import mean, nap
 from report import Line
 
 from rios_plugin_awsbatch import BatchExecutor
-from tests.support.blocks import mean, nap
 
 MIB = 1024 * 1024
 MEMORY_LIMIT = 64 * MIB
-# What a dozen threads pickle, store, send and receive at the same moment, however many blocks wait.
+# What a dozen threads pickle, store, send and receive at one time, however many blocks wait.
 WORKING_ROOM = 48 * MIB
 BUFFERSIZE = 32
 
 
 def peak_bytes():
-    """Return this process's peak memory. Not ru_maxrss where that can be helped: it begins with the parent's peak."""
+    """Return this process's peak memory.
+
+    ru_maxrss, which is all that macOS has, begins with the parent's peak.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -34,19 +38,19 @@ def peak_bytes():
 
 
 def blocks(number, size):
-    """Make blocks one by one, so that none is in memory for longer than main needs it."""
+    """Make blocks one by one, so that each is in memory only as long as main needs it."""
     for value in range(number):
         yield np.full(size // 2, value % 60_000, np.uint16)
 
 
 def measure(way, number, size):
-    """Return the bytes that main took beyond those it had before."""
+    """Return how many bytes main needed in addition to those that it had before."""
     executor = BatchExecutor(2, memory_limit=MEMORY_LIMIT)
     executor.submit(nap, 0.0)
     before = peak_bytes()
     if way == "submit":
         futures = [executor.submit(mean, block) for block in blocks(number, size)]
-        assert not any(future.done() for future in futures), "no worker was to be there"
+        assert not any(future.done() for future in futures), "there should be no worker"
         executor.shutdown(cancel_futures=True)
     else:
         with executor:
@@ -57,7 +61,7 @@ def measure(way, number, size):
 
 
 def main_memory(bench):
-    """Beyond memory_limit, 64 MiB, and room to work: blocks that no worker takes, large and inline; then a map."""
+    """Main's memory, with blocks that no worker takes, and in a map with a buffer."""
     with bench.without_workers():
         yield _peaks("submit", 2 * MIB, "2 MiB blocks, all in flight, submit()", 64, 256, 1024)
         yield _peaks("submit", MIB // 2, "512 KiB blocks, all in flight, submit()", 256, 1024)

@@ -1,11 +1,11 @@
-"""Counts AWS requests where HTTP arrives, and makes them take their time: middleware of the embedded AWS.
+"""Counts AWS requests and makes them take their time, as a middleware of the embedded AWS.
 
 ::
 
     boto3 ---> half the latency ---> the embedded AWS ---> the other half ---> boto3
     bench ---> /bench/requests, /bench/latency
 
-A long poll that waits for a message pays the way there before it waits and the way back afterwards, as on a real line.
+So a long poll takes the way there before it waits, and the way back afterwards.
 """
 
 import dataclasses
@@ -25,7 +25,14 @@ _BUCKET_OPERATIONS = {"POST": "DeleteObjects", "GET": "ListObjectsV2"}
 
 @dataclasses.dataclass
 class Request:
-    """One request; `sent` is None until it is answered."""
+    """One request.
+
+    Attributes:
+        at: When it arrived, as a Unix time.
+        operation: Its service and operation, and its queue if it has one.
+        received: Bytes of its body.
+        sent: Bytes of the answer; None until it is answered.
+    """
 
     at: float
     operation: str
@@ -34,10 +41,15 @@ class Request:
 
 
 class MeteringApp:
-    """Same as the application, but every request is delayed and written down."""
+    """Same as the application, but it delays and notes every request.
+
+    Args:
+        app: The application.
+    """
 
     def __init__(self, app):
         self._app = app
+        # The two have no lock: each is replaced or appended to, which is one step.
         self._latency = dict(LATENCY)
         self._requests = []
 
@@ -45,7 +57,7 @@ class MeteringApp:
         body = environ["wsgi.input"].read()
         environ["wsgi.input"] = io.BytesIO(body)
         if environ["PATH_INFO"].startswith("/bench/"):
-            answer = json.dumps(self._tell(environ, body)).encode()
+            answer = json.dumps(self._answer(environ, body)).encode()
             start_response(
                 "200 OK",
                 [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))],
@@ -63,7 +75,7 @@ class MeteringApp:
         request.sent = len(answer)
         return [answer]
 
-    def _tell(self, environ, body):
+    def _answer(self, environ, body):
         if environ["PATH_INFO"] == "/bench/latency":
             self._latency = json.loads(body)
             return self._latency
@@ -95,24 +107,28 @@ def _operation(service, environ, body):
 
 
 class Meter:
-    """The bench's end: asks the middleware of the embedded AWS at `endpoint`."""
+    """Asks the middleware, for the bench.
+
+    Args:
+        endpoint: The URL of the embedded AWS.
+    """
 
     def __init__(self, endpoint):
         self._endpoint = endpoint
 
     def requests(self, since, until=float("inf")):
-        """Return the requests that arrived in this time."""
+        """Return the requests that arrived in a period."""
         answer = self._ask(f"requests?since={since!r}")
         return [
             request for request in (Request(*fields) for fields in answer) if request.at < until
         ]
 
     def set_latency(self, latency):
-        """Let requests take so many seconds, by service."""
+        """Set how many seconds requests take, by service."""
         self._ask("latency", json.dumps(latency).encode())
 
     def settle(self, quiet=2.6):
-        """Wait until nothing has arrived for `quiet` seconds: workers delete in batches, up to 2 s late."""
+        """Wait until no request has arrived for `quiet` seconds: workers may delete 2 s late."""
         since = time.time()
         while arrived := self.requests(since):
             since = max(request.at for request in arrived) + 1e-6

@@ -1,4 +1,4 @@
-"""One line per target, as a table and as JSON."""
+"""Results, one line each, as a table and as JSON."""
 
 import collections
 import dataclasses
@@ -10,7 +10,16 @@ from rich.table import Table
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """What was measured; without a `limit`, for information."""
+    """One result.
+
+    Attributes:
+        what: What was measured.
+        value: The result.
+        unit: Its unit.
+        limit: The target; None if there is none.
+        at_least: Whether the target is a minimum; else it is a maximum.
+        note: More about it.
+    """
 
     what: str
     value: float
@@ -33,7 +42,7 @@ class Line:
 
 
 def table(lines):
-    """Return the table of all lines."""
+    """Return the table of all results."""
     verdicts = {True: "[green]ok", False: "[bold red]missed", None: "[dim]for information"}
     shown = Table(title="rios-plugin-awsbatch: what it must reach")
     for heading in ("what", "measured", "target", "", "note"):
@@ -50,7 +59,7 @@ def table(lines):
 
 
 def operations_table(operations):
-    """Return the table of requests per block by operation; `operations` are counters by the case's name."""
+    """Return the table of requests per block, from counters of operations by case."""
     shown = Table("operation", *operations, title="AWS requests per block that a worker computed")
     for operation in sorted(set().union(*operations.values())):
         shown.add_row(operation, *(f"{counts[operation]:.2f}" for counts in operations.values()))
@@ -58,7 +67,7 @@ def operations_table(operations):
 
 
 def write_json(path, lines, operations):
-    """Write all that was measured."""
+    """Write all results as JSON."""
     measured = [{**dataclasses.asdict(line), "ok": line.ok} for line in lines]
     Path(path).write_text(
         json.dumps({"targets": measured, "operations": operations}, indent=1), encoding="utf-8"
@@ -66,6 +75,6 @@ def write_json(path, lines, operations):
 
 
 def per_block(requests, blocks):
-    """Return requests per block by operation."""
+    """Return how many requests there were per block, by operation."""
     counts = collections.Counter(request.operation for request in requests)
     return collections.Counter({operation: count / blocks for operation, count in counts.items()})

@@ -1,6 +1,7 @@
-"""Measure what the project must reach, on the embedded AWS with the latency of a real one; ``make bench``.
+"""Measure targets on the embedded AWS, with the latency of a real one: ``make bench``.
 
-Sleeping functions let two cores stand for many workers. Exits with 1 if a target is missed.
+Functions sleep, so that two cores are enough for many workers. The exit code is 1 if a target is
+missed.
 """
 
 import argparse
@@ -31,7 +32,15 @@ SCENARIOS = {
 
 
 class Bench:
-    """What scenarios work with: the meter, job managers, and a place for what they count."""
+    """What scenarios use.
+
+    Args:
+        meter: The meter of the embedded AWS.
+
+    Attributes:
+        meter: As given.
+        operations: Requests per block by operation, which scenarios add by the name of the case.
+    """
 
     def __init__(self, meter):
         self.meter = meter
@@ -39,7 +48,7 @@ class Bench:
 
     @contextlib.contextmanager
     def job_manager(self, threads):
-        """Yield a job manager of the plugin; its run ends with it."""
+        """Yield a job manager; its run ends with the context."""
         manager = AWSBatchJobManager(threads)
         try:
             yield manager
@@ -49,32 +58,28 @@ class Bench:
 
     @contextlib.contextmanager
     def without_workers(self):
-        """Let the embedded AWS meanwhile be one in which no job ever starts."""
+        """Use another embedded AWS inside the context, in which no job ever starts."""
         with metered_aws(workers=0):
             yield
 
 
 @contextlib.contextmanager
 def metered_aws(workers):
-    """Yield the meter of an embedded AWS that this process, and those it starts, use meanwhile."""
+    """Use an embedded AWS inside the context; yield its meter."""
     with LocalAWS(workers, middleware="meter:MeteringApp") as aws, aws.activated():
         yield Meter(aws.endpoint)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all, if none is named"
-    )
-    parser.add_argument("--json", metavar="FILE", help="write what was measured")
-    parser.add_argument(
-        "--no-latency", action="store_true", help="let requests take no time of their own"
-    )
+    parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)} (default: all)")
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--no-latency", action="store_true", help="add no latency to requests")
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - set(SCENARIOS):
         parser.error(f"no scenario {', '.join(unknown)}")
-    os.environ["RIOS_AWSBATCH_QUICK_BLOCKS"] = "workers"  # it is their blocks that are measured
-    # 2 GB of blocks in flight belong on the server's disk.
+    os.environ["RIOS_AWSBATCH_QUICK_BLOCKS"] = "workers"  # workers' blocks are what is measured
+    # 2 GB of blocks in flight must be on the server's disk, not in its memory.
     os.environ.setdefault("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", str(64 * 1024))
     console = Console(width=None if sys.stdout.isatty() else 160)
     lines = []

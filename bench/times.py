@@ -1,4 +1,4 @@
-"""How long things take: the efficiency of eight workers, the way of one task, the start of a worker."""
+"""Times: the efficiency of eight workers, the delay of a task, the start of a worker."""
 
 import os
 import secrets
@@ -10,10 +10,10 @@ import types
 from pathlib import Path
 
 import boto3
+from blocks import in_rounds, nap, ndvi, scene_block
 from report import Line
 
 from rios_plugin_awsbatch import BatchExecutor, getStackOutputs
-from tests.support.blocks import in_rounds, nap, ndvi, scene_block
 
 WORKERS = 8
 TASKS = 64
@@ -24,7 +24,7 @@ STARTS = 5
 
 
 def efficiency(bench):
-    """64 tasks of 0.5 s over 8 workers that are there already, and the same through the job manager."""
+    """64 tasks of 0.5 s with 8 workers that are ready, by the executor and by the job manager."""
     for warm_up in (TASK_SECONDS, 0.01):
         with BatchExecutor(WORKERS) as executor:
             _warm(executor, WORKERS, warm_up)
@@ -45,7 +45,7 @@ def efficiency(bench):
 
 
 def _warm(executor, workers, seconds):
-    """Call until so many workers have answered."""
+    """Call a function until so many workers have answered."""
     deadline = time.monotonic() + WARM_UP_SECONDS
     seen = set()
     while len(seen) < workers:
@@ -74,7 +74,7 @@ def _job_manager(bench):
 
 
 def pick_up(_bench):
-    """From the call of submit to the first line of the function, in a worker that has nothing to do."""
+    """From the call of submit to the first line of the function, in an idle worker."""
     waits = []
     with BatchExecutor(1) as executor:
         _warm(executor, 1, 0.0)
@@ -88,7 +88,7 @@ def pick_up(_bench):
 
 
 def worker_start(bench):
-    """From the start of the worker's process to its first ReceiveMessage, as it arrives."""
+    """From the start of a worker's process until its first ReceiveMessage arrives."""
     alone = [_start_workers(bench.meter, 1) for _ in range(STARTS)]
     note = f"median of {STARTS}; worst {max(alone):.2f} s"
     yield Line(
@@ -104,14 +104,20 @@ def worker_start(bench):
 
 
 def _start_workers(meter, count):
-    """Start workers on queues of their own; return when the last one received, in seconds."""
+    """Start workers on new queues; return the seconds until the last one receives."""
     sqs = boto3.client("sqs")
     name = f"start-{secrets.token_hex(4)}"
     queues = [
         sqs.create_queue(QueueName=f"{name}-{role}")["QueueUrl"] for role in ("tasks", "results")
     ]
-    given = {"BUCKET": getStackOutputs()["BatchBucket"], "IN_QUEUE": queues[0], "OUT_QUEUE": queues[1],
-             "RUN": name, "RUN_KEY": secrets.token_hex(32), "LOG_LEVEL": "WARNING"}  # fmt: skip
+    given = {
+        "BUCKET": getStackOutputs()["BatchBucket"],
+        "IN_QUEUE": queues[0],
+        "OUT_QUEUE": queues[1],
+        "RUN": name,
+        "RUN_KEY": secrets.token_hex(32),
+        "LOG_LEVEL": "WARNING",
+    }
     environment = {
         **os.environ,
         **{f"RIOS_AWSBATCH_{variable}": value for variable, value in given.items()},
@@ -131,7 +137,10 @@ def _start_workers(meter, count):
 
 
 def _first_receives(meter, begun, count):
-    """Return when the first receive of the last of `count` workers arrived: an idle one polls for 20 s."""
+    """Return when the last of `count` workers received for the first time.
+
+    An idle worker's long poll takes 20 s, so the first receives are all from different workers.
+    """
     deadline = time.time() + WARM_UP_SECONDS
     while time.time() < deadline:
         time.sleep(0.25)

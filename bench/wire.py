@@ -1,4 +1,4 @@
-"""What crosses the wire: requests and bytes per block, through the job manager in RIOS 1.4's rounds."""
+"""Requests and bytes per block, for the job manager in RIOS 1.4's rounds."""
 
 import os
 import pickle
@@ -6,19 +6,18 @@ import time
 import types
 
 import numpy as np
+from blocks import in_rounds, ndvi, scene_block, use_otherargs
 from report import Line, per_block
-
-from tests.support.blocks import in_rounds, ndvi, scene_block, use_otherargs
 
 THREADS = 4
 BLOCKS = 64
 MB = 1e6
-# What is repeated in every block is far more than this; what is sent once with it is less.
+# What is sent once, with a little more, is less than this; what each block repeats is far more.
 ONCE = 1.1
 
 
 def requests_per_block(bench):
-    """Count requests of the steady state: after every worker has answered, until the last one has tidied up."""
+    """Requests after all workers have answered, until the last one has deleted its messages."""
     yield _requests(bench, 256, 0.0, THREADS, limit=5)
     yield _requests(bench, 256, 0.5, THREADS, limit=5)
     yield _requests(bench, 1024, 0.0, THREADS, limit=7)
@@ -47,12 +46,12 @@ def _requests(bench, size, seconds, threads, limit):
         f"requests per block that a worker computes: {case}",
         len(requests) / by_workers,
         limit=limit,
-        note=f"{by_workers} blocks; not counted: {len(before)} of set-up and warm-up, {len(after)} of teardown",
+        note=f"{by_workers} blocks; without {len(before)} to set up and {len(after)} to tear down",
     )
 
 
 def _warm(manager, threads, make_job):
-    """Have blocks computed until every worker has answered."""
+    """Compute blocks until all workers have answered."""
     seen = set()
     while len(seen) < threads:
         seen |= {
@@ -62,10 +61,13 @@ def _warm(manager, threads, make_job):
 
 
 def shared_otherargs(bench):
-    """Count all bytes of a job whose otherargs are far larger than its blocks."""
+    """Bytes of a job whose otherargs are far larger than its blocks."""
     array = types.SimpleNamespace(table=np.random.default_rng(1).random(20_000_000 // 8))
-    plain = {"numbers": [n * 1.1 for n in range(1_000_000)], "names": [f"n{n}" for n in range(200_000)],
-             "bytes": os.urandom(9_000_000)}  # fmt: skip
+    plain = {
+        "numbers": [number * 1.1 for number in range(1_000_000)],
+        "names": [f"n{number}" for number in range(200_000)],
+        "bytes": os.urandom(9_000_000),
+    }
     yield from _otherargs("an array", array, bench)
     yield from _otherargs("plain Python", plain, bench)
 

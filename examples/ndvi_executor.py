@@ -1,4 +1,7 @@
-"""NDVI without RIOS, on AWS Batch: `rios-awsbatch local -- python ndvi_executor.py SCENE.tif NDVI.tif`."""
+"""NDVI on AWS Batch, without RIOS.
+
+Try it on the embedded AWS: rios-awsbatch local -- python ndvi_executor.py SCENE.tif NDVI.tif
+"""
 
 import sys
 
@@ -32,7 +35,7 @@ def main():
         for left, top in corners
     )
     with BatchExecutor(max_workers=2) as executor:
-        # A buffer: main reads at most eight blocks ahead of those it has written.
+        # With this buffer, main reads at most eight blocks ahead of what it has written.
         for (left, top), result in zip(
             corners, executor.map(ndvi, blocks, buffersize=8), strict=True
         ):

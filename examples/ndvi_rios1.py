@@ -1,6 +1,8 @@
-"""NDVI with RIOS 1.4, on AWS Batch: `rios-awsbatch local -- python ndvi_rios1.py SCENE.tif NDVI.tif`.
+"""NDVI on AWS Batch, with RIOS 1.4.
 
-An ordinary script for RIOS's own AWS Batch module: nothing in it knows of rios-plugin-awsbatch.
+Try it on the embedded AWS: rios-awsbatch local -- python ndvi_rios1.py SCENE.tif NDVI.tif
+
+This is a script for RIOS's own AWS Batch module. It needs no change for rios-plugin-awsbatch.
 """
 
 import sys
@@ -24,7 +26,7 @@ def main():
     controls = applier.ApplierControls()
     controls.setOutputDriverName("GTiff")
     controls.setCreationOptions(["COMPRESS=DEFLATE", "TILED=YES"])
-    controls.setNumThreads(3)  # two workers, and one block of each round here
+    controls.setNumThreads(3)  # two workers; this process computes one block of each round
     controls.setJobManagerType("AWSBatch")
     applier.apply(ndvi, infiles, outfiles, controls=controls)
 

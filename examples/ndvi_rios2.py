@@ -1,6 +1,8 @@
-"""NDVI with RIOS 2, on AWS Batch: `rios-awsbatch local -- python ndvi_rios2.py SCENE.tif NDVI.tif`.
+"""NDVI on AWS Batch, with RIOS 2.
 
-An ordinary script that asks for CW_AWSBATCH: nothing in it knows of rios-plugin-awsbatch.
+Try it on the embedded AWS: rios-awsbatch local -- python ndvi_rios2.py SCENE.tif NDVI.tif
+
+This is a script for RIOS's own CW_AWSBATCH. It needs no change for rios-plugin-awsbatch.
 """
 
 import sys
@@ -34,7 +36,7 @@ def main():
     otherargs.green, otherargs.threshold = 0, 0.2
     done = applier.apply(ndvi, infiles, outfiles, otherargs, controls)
 
-    # Each task had a copy of otherargs of its own; the sum over all of them is exact.
+    # Each task had its own copy of otherargs, so the sum over all of them is exact.
     print("green pixels:", sum(one.green for one in done.otherArgsList))
     print(done.timings.formatReport())
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Creates the CloudFormation stack, or modifies it; the same as `rios-awsbatch stack create` and `modify`."""
+"""Creates or modifies the stack, as `rios-awsbatch stack create` and `modify` do."""
 
 from rios_plugin_awsbatch.cli.stack import createbatch, messages_only
 

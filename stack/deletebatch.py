@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Deletes the CloudFormation stack with all that is in it; the same as `rios-awsbatch stack delete`."""
+"""Deletes the stack with all that is in it, as `rios-awsbatch stack delete` does."""
 
 from rios_plugin_awsbatch.cli.stack import deletebatch, messages_only
 

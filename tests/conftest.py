@@ -6,10 +6,8 @@ import hypothesis
 import pytest
 
 from rios_plugin_awsbatch.local import LocalAWS
-from rios_plugin_awsbatch.run import leases as live
-from tests.support.helpers import Cloud, eventually
-
-WORKERS = 3
+from rios_plugin_awsbatch.run.leases import close_all
+from tests.support.helpers import WORKERS, Cloud, eventually
 
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
@@ -37,9 +35,8 @@ def session_cloud(local_aws):
 @pytest.fixture
 def cloud(local_aws, session_cloud, monkeypatch):
     """The embedded AWS, which this process uses during the test; no run may be left afterwards."""
-    monkeypatch.setenv(
-        "RIOS_AWSBATCH_STARTUP_TIMEOUT", "120"
-    )  # a loaded machine is slow, a broken one not for ever
+    # A loaded machine is slow; a broken one must not wait for ever.
+    monkeypatch.setenv("RIOS_AWSBATCH_STARTUP_TIMEOUT", "120")
     with local_aws.activated():
         yield session_cloud
         # A process that was told to end needs a moment; nothing else may be left at all.
@@ -58,4 +55,4 @@ def warm(cloud):
     try:
         yield cloud
     finally:
-        live.close_all()  # what happens when the interpreter ends
+        close_all()  # what happens when the interpreter ends

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-SCENE = Path(__file__).parents[1] / "demo" / "examples" / "L7_ETMs.tif"
+SCENE = Path(__file__).parents[1] / "demo" / "scene" / "L7_ETMs.tif"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,8 +1,13 @@
 """The commands ``rios-awsbatch image build``, ``push`` and ``path``."""
 
 import shlex
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from rios_plugin_awsbatch.aws.clients import Clients
+    from rios_plugin_awsbatch.settings import Settings
 
 __all__ = ["image"]
 
@@ -68,13 +73,10 @@ def build(  # noqa: PLR0913 - the options of a command
     The environment can say each option too, as it does for make in the folder image: BUILDER, IMAGE, BASE_IMAGE,
     RIOS_VER, EXTRA_PACKAGES, PIP_PACKAGES, PLATFORM, BUILD_OPTIONS.
     """
-    from rios_plugin_awsbatch.image.build import (  # noqa: PLC0415 - only when it is run
-        LATEST_RIOS,
-        Build,
-        default_builder,
-        platform_of_stack,
-    )
+    from rios_plugin_awsbatch.image.build import LATEST_RIOS, Build  # noqa: PLC0415 - only when it is run
     from rios_plugin_awsbatch.image.build import build as build_image  # noqa: PLC0415
+    from rios_plugin_awsbatch.image.builder import default_builder  # noqa: PLC0415
+    from rios_plugin_awsbatch.image.registry import platform_of_stack  # noqa: PLC0415
 
     what = Build(
         builder=builder or default_builder(),
@@ -83,7 +85,7 @@ def build(  # noqa: PLR0913 - the options of a command
         rios=rios or LATEST_RIOS,
         extra_packages=(extra_packages or "").split(),
         pip_packages=(pip_packages or "").split(),
-        platform=platform or platform_of_stack(),
+        platform=platform or platform_of_stack(*_aws()),
         options=shlex.split(options or ""),
     )
     for built in build_image(what):
@@ -96,10 +98,13 @@ def build(  # noqa: PLR0913 - the options of a command
 @click.argument("name", envvar="IMAGE", default="rios")
 def push(name: str, *, builder: str | None, main: bool) -> None:
     """Push the image NAME (rios, if not given) to the stack's repository, as latest and under its own tag."""
-    from rios_plugin_awsbatch.image.build import default_builder, ecr_path  # noqa: PLC0415 - only when it is run
-    from rios_plugin_awsbatch.image.build import push as push_image  # noqa: PLC0415
+    from rios_plugin_awsbatch.image.builder import default_builder  # noqa: PLC0415 - only when it is run
+    from rios_plugin_awsbatch.image.registry import ecr_path  # noqa: PLC0415
+    from rios_plugin_awsbatch.image.registry import push as push_image  # noqa: PLC0415
 
-    for pushed in push_image(builder or default_builder(), name, ecr_path(main=main)):
+    clients, settings = _aws()
+    repository = ecr_path(clients, settings, main=main)
+    for pushed in push_image(clients, builder or default_builder(), name, repository):
         click.echo(f"Pushed {pushed}")
 
 
@@ -108,6 +113,14 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
 @click.option("--main", is_flag=True, help="The repository for images of main scripts.")
 def path(*, base: bool, main: bool) -> None:
     """Print where the stack's images go."""
-    from rios_plugin_awsbatch.image.build import ecr_path  # noqa: PLC0415 - only when it is run
+    from rios_plugin_awsbatch.image.registry import ecr_path  # noqa: PLC0415 - only when it is run
 
-    click.echo(ecr_path(main=main, base=base))
+    click.echo(ecr_path(*_aws(), main=main, base=base))
+
+
+def _aws() -> "tuple[Clients, Settings]":
+    from rios_plugin_awsbatch.aws.clients import Clients  # noqa: PLC0415 - only when it is run
+    from rios_plugin_awsbatch.settings import Settings, load  # noqa: PLC0415
+
+    settings = load(Settings)
+    return Clients(settings.region), settings

@@ -12,9 +12,11 @@ from rich.console import Console
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 
 if TYPE_CHECKING:
-    from rios_plugin_awsbatch.stack.contents import Step
     from rios_plugin_awsbatch.stack.events import Event
-    from rios_plugin_awsbatch.stack.managed import ManagedStack, Plan, StackReport
+    from rios_plugin_awsbatch.stack.managed import ManagedStack
+    from rios_plugin_awsbatch.stack.plan import Plan
+    from rios_plugin_awsbatch.stack.records import Step
+    from rios_plugin_awsbatch.stack.report import StackReport
 
 __all__ = ["createbatch", "deletebatch", "messages_only", "stack"]
 
@@ -218,8 +220,10 @@ def delete(stackname: str | None, region: str | None, *, wait: bool, yes: bool) 
 @_where
 def status(stackname: str | None, region: str | None) -> None:
     """Say how the stack is: what it is made of, what runs on it, what may be wrong."""
+    from rios_plugin_awsbatch.stack.report import report_on  # noqa: PLC0415 - as cli's docstring says
+
     managed = _managed(stackname, region)
-    _show_report(managed, managed.report())
+    _show_report(managed, report_on(managed))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -269,14 +273,19 @@ def messages_only(program: str) -> Iterator[None]:
 
 
 def _managed(name: str | None, region: str | None) -> "ManagedStack":
-    from rios_plugin_awsbatch.settings import Settings, load  # noqa: PLC0415 - as cli's docstring says
+    from rios_plugin_awsbatch.aws.clients import Clients  # noqa: PLC0415 - as cli's docstring says
+    from rios_plugin_awsbatch.aws.errors import explained  # noqa: PLC0415
+    from rios_plugin_awsbatch.settings import Settings, load  # noqa: PLC0415
     from rios_plugin_awsbatch.stack.managed import ManagedStack  # noqa: PLC0415
+    from rios_plugin_awsbatch.stack.outputs import StackOutputs  # noqa: PLC0415
 
     given = {"stack": name, "region": region}
     settings = load(
         Settings, **{setting: value for setting, value in given.items() if value is not None}
     )
-    return ManagedStack(settings.stack, settings.region)
+    with explained(StackError, f"Cannot use {StackOutputs(settings.stack, settings.region)}"):
+        clients = Clients(settings.region)
+    return ManagedStack(clients, settings.stack)
 
 
 def _parameters(
@@ -298,8 +307,10 @@ def _parameters(
 
 
 def _create(managed: "ManagedStack", what: dict[str, Any], *, wait: bool) -> None:
+    from rios_plugin_awsbatch.stack.create import create_stack  # noqa: PLC0415 - as cli's docstring says
+
     parameters, tags = _parameters(**what)
-    events = managed.create(parameters, tags or {"RIOS": "1"})
+    events = create_stack(managed, parameters, tags or {"RIOS": "1"})
     if not wait:
         _console.print(f"Creating {managed}; `rios-awsbatch stack status` says how far it is.")
         return
@@ -311,19 +322,25 @@ def _create(managed: "ManagedStack", what: dict[str, Any], *, wait: bool) -> Non
 def _modify(
     managed: "ManagedStack", what: dict[str, Any], *, wait: bool, yes: bool, dry_run: bool
 ) -> None:
-    plan = managed.plan(*_parameters(**what))
+    from rios_plugin_awsbatch.stack.modify import (  # noqa: PLC0415 - as cli's docstring says
+        apply_plan,
+        discard_plan,
+        plan_change,
+    )
+
+    plan = plan_change(managed, *_parameters(**what))
     if plan.change_set is None:
         _console.print(f"Nothing to change: {managed} is as asked for.")
         return
     _show_plan(plan)
     with contextlib.ExitStack() as undo:
-        undo.callback(managed.discard, plan)
+        undo.callback(discard_plan, managed, plan)
         if dry_run:
             return
         if plan.losses and not yes:
             _ask_to_lose(plan.losses, managed)
         undo.pop_all()
-    events = managed.apply(plan)
+    events = apply_plan(managed, plan)
     if not wait:
         _console.print(f"Changing {managed}; `rios-awsbatch stack status` says how far it is.")
         return
@@ -352,13 +369,15 @@ def _interruptible(sentence: str) -> Iterator[None]:
 
 
 def _delete(managed: "ManagedStack", *, wait: bool, yes: bool) -> None:
-    managed.refuse_undeletable()
+    from rios_plugin_awsbatch.stack.delete import delete_stack, refuse_undeletable  # noqa: PLC0415 - as cli's docstring says
+
+    refuse_undeletable(managed)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Delete {managed}, its images, its objects and its logs?", abort=True)
     with _interruptible(
         "`rios-awsbatch stack status` says how far it is; delete it again if it does not go."
     ):
-        _show(managed.delete(wait=wait))
+        _show(delete_stack(managed, wait=wait))
     if wait:
         _console.print(
             f"Deleted {managed}. AWS keeps the roles of its own services and, for 180 days, job definitions that are "
@@ -370,7 +389,7 @@ def _delete(managed: "ManagedStack", *, wait: bool, yes: bool) -> None:
 
 def _show(records: "Iterable[Event | Step]") -> None:
     """Print what is done, and say meanwhile what is going on."""
-    from rios_plugin_awsbatch.stack.contents import Step  # noqa: PLC0415 - as cli's docstring says
+    from rios_plugin_awsbatch.stack.records import Step  # noqa: PLC0415 - as cli's docstring says
 
     under_way: dict[str, str] = {}
     done = 0

@@ -1,1 +1,1 @@
-"""The raster job of `rios-awsbatch demo`; it needs GDAL, and no RIOS."""
+"""The raster job of `rios-awsbatch demo`: an index of a scene. It needs GDAL, but not RIOS."""

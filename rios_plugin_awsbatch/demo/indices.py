@@ -1,6 +1,6 @@
-"""What the demo computes in workers: functions in the shape that users know from RIOS, and the block they get.
+"""What workers compute for the demo: functions like those that users write for RIOS.
 
-Workers import this module and nothing else of the demo, so it needs numpy alone.
+Workers import this module, and nothing else of the demo, so it needs only numpy.
 """
 
 import dataclasses
@@ -15,7 +15,13 @@ __all__ = ["BlockInfo", "BlockJob", "brightness", "ndvi"]
 
 @dataclasses.dataclass(frozen=True)
 class BlockInfo:
-    """Which block it is, and what to put where there is no data; the `info` of the user's function."""
+    """The `info` that the functions get.
+
+    Attributes:
+        xblock: The block's column.
+        yblock: The block's row.
+        nodata: The value for pixels without an index.
+    """
 
     xblock: int
     yblock: int
@@ -24,32 +30,36 @@ class BlockInfo:
 
 @dataclasses.dataclass(frozen=True)
 class BlockJob:
-    """A block on its way to a worker, as RIOS's job managers expect it.
+    """A block, with the methods that RIOS's job managers call.
 
     Attributes:
         info: Which block it is.
-        inputs: `scene`, an array (bands, rows, columns), and `valid`, an array (rows, columns) of booleans.
+        inputs: ``scene``, an array of (bands, rows, columns), and ``valid``, a boolean array of
+            (rows, columns).
     """
 
     info: BlockInfo
     inputs: types.SimpleNamespace
 
     def prepareForPickling(self) -> "BlockJob":
-        """Return what is to be sent."""
+        """Return what is to be pickled: all of it."""
         return self
 
     def getFunctionParams(self) -> tuple[BlockInfo, types.SimpleNamespace, types.SimpleNamespace]:
-        """Return the arguments of the user's function."""
+        """Return the arguments for the function: info, inputs, and empty outputs."""
         return self.info, self.inputs, types.SimpleNamespace()
 
     def getFunctionResult(self, params: tuple[Any, ...]) -> npt.NDArray[np.float32]:
-        """Return what the user's function has put into its outputs."""
+        """Return the index (rows, columns) that the function has put into its outputs."""
         index: npt.NDArray[np.float32] = params[2].index
         return index
 
 
 def ndvi(info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNamespace) -> None:
-    """The difference of near infrared and red by their sum: up to 1 for leaves, about 0 for soil, below for water."""
+    """Compute the NDVI: (near infrared - red) / (near infrared + red).
+
+    It is up to 1 for leaves, about 0 for soil, and below 0 for water.
+    """
     red, infrared = inputs.scene.astype(np.float32)
     total = infrared + red
     valid = inputs.valid & (total != 0)
@@ -60,6 +70,6 @@ def ndvi(info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNa
 def brightness(
     info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNamespace
 ) -> None:
-    """The mean of all bands, for scenes without red and near infrared."""
+    """Compute the mean of all bands, for scenes without red and near infrared."""
     index = inputs.scene.mean(axis=0, dtype=np.float64).astype(np.float32)
     outputs.index = np.where(inputs.valid & np.isfinite(index), index, np.float32(info.nodata))

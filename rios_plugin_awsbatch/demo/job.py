@@ -1,74 +1,46 @@
-"""A raster job for the demo and for checking a stack: an index of a scene, computed by workers.
+"""A raster job for the demo and for checking a stack: workers compute an index of a scene.
 
-    scene --GDAL--> blocks, a round at a time --AWSBatchJobManager--> index blocks --GDAL--> GeoTIFF, PNG
+    scene --GDAL--> rounds of blocks --AWSBatchJobManager--> index --GDAL--> GeoTIFF, PNG
 
-It works as RIOS does, with the same contract towards the job manager, but needs no RIOS. The result is compared with a
-serial run, and files appear under their own names only when they are complete and right.
+It works as RIOS 1.4 does, with the same contract with the job manager, but needs no RIOS. The
+result is compared with a serial run. Files appear under their own names only when they are complete
+and right.
 """
 
 import contextlib
 import dataclasses
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.hosts.rios1 import AWSBatchJobManager
+from rios_plugin_awsbatch.run.statistics import Statistics
 
 from . import quicklook, raster
+from .index_file import IndexFile, replacing
 from .indices import BlockInfo, BlockJob, brightness, ndvi
+from .report import DemoReport, counted_blocks, print_report
 
-__all__ = ["DemoReport", "JobManager", "print_report", "run_demo", "run_job"]
-
-
-class Statistics(Protocol):
-    """What main and workers counted together."""
-
-    @property
-    def workers(self) -> int:
-        """Workers that have been ready."""
-
-    @property
-    def tasks(self) -> int:
-        """Blocks that workers computed."""
-
-    @property
-    def requests(self) -> int:
-        """Requests to AWS."""
-
-    @property
-    def bytes_sent(self) -> int:
-        """Bytes that left main."""
-
-    @property
-    def bytes_received(self) -> int:
-        """Bytes that came back."""
-
-
-class JobManager(Protocol):
-    """The part of a job manager that the demo uses."""
-
-    def runSubJobs(self, function: Callable[..., None], jobs: Sequence[Any], /) -> list[Any]:
-        """Compute blocks, and return their results in order."""
-
-    def finalise(self) -> None:
-        """End the workers."""
-
-    def statistics(self) -> Statistics:
-        """Return what was counted so far."""
+__all__ = ["DemoReport", "print_report", "run_demo"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """What is computed of a scene: the function, its input bands, and words for people."""
+    """What is computed of a scene.
+
+    Attributes:
+        function: Computes it of one block.
+        bands: The numbers of the bands that the function gets, in order.
+        title: For the picture's legend.
+        description: For people.
+        signed: Whether its values lie on both sides of zero.
+    """
 
     function: Callable[..., None]
     bands: list[int]
@@ -78,7 +50,7 @@ class Index:
 
     @classmethod
     def of(cls, scene: raster.Scene) -> "Index":
-        """Choose NDVI if the scene has what it takes, else the brightness."""
+        """Choose NDVI if the scene has red and near infrared, else brightness."""
         found = scene.red_and_near_infrared()
         if found:
             red, infrared = map(scene.describe, found)
@@ -94,110 +66,74 @@ class Index:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to be done: an index of a scene, window by window."""
+    """What is to be done.
+
+    Attributes:
+        scene: The scene.
+        index: What to compute of it.
+        windows: The blocks, in the order in which they are computed.
+    """
 
     scene: raster.Scene
     index: Index
     windows: list[raster.Window]
 
     def job(self, window: raster.Window) -> BlockJob:
-        """Read a block."""
+        """Read a block, as a job for the job manager."""
         pixels, valid = self.scene.read(window, self.index.bands)
         inputs = types.SimpleNamespace(scene=pixels, valid=valid)
         return BlockJob(BlockInfo(window.xblock, window.yblock, raster.NODATA), inputs)
 
 
-@dataclasses.dataclass(frozen=True)
-class DemoReport:
-    """What a demo did.
-
-    Attributes:
-        index: What was computed, of which bands.
-        blocks: All blocks of the scene.
-        tasks: Those that workers computed; main computes the first of each round.
-        workers: How many have been ready for work.
-        bytes_sent: From main to workers.
-        bytes_received: From workers to main.
-        requests: To AWS, by main and workers.
-        seconds: From the first block read to the last one written, the start of workers included.
-        output: The GeoTIFF.
-        quicklook: The PNG.
-    """
-
-    index: str
-    blocks: int
-    tasks: int
-    workers: int
-    bytes_sent: int
-    bytes_received: int
-    requests: int
-    seconds: float
-    output: Path
-    quicklook: Path
-
-
-def run_demo(
+def run_demo(  # noqa: PLR0913, PLR0917 - the options of the command, and where to show progress
     input: Path | str,  # noqa: A002 - the option's name
     output: Path,
     workers: int,
     block: int,
     console: Console,
+    manager: Callable[[int], AWSBatchJobManager] = AWSBatchJobManager,
 ) -> DemoReport:
-    """Compute the index of a scene in workers on AWS Batch, or what stands for it.
+    """Compute the index of a scene with workers on AWS Batch, or on the embedded AWS.
 
     Args:
         input: The scene: a file, or any name that GDAL opens.
         output: The GeoTIFF to write; a PNG is written beside it.
-        workers: How many; one more block at a time is computed in this process.
-        block: Pixels on a side of a block.
+        workers: How many workers. At the same time, this process computes one block more.
+        block: Pixels on each side of a block.
         console: For the progress bar, which appears on a terminal only.
+        manager: Makes the job manager for so many blocks at once, after all else has been checked.
 
     Raises:
-        AWSBatchException: The scene, the output or the numbers are not usable, or the result is not that of a serial
-            run; and whatever the job manager raises.
+        AWSBatchException: The scene, the output or a number cannot be used, or the result differs
+            from a serial run's.
+        Exception: Whatever the job manager raises.
     """
-    return run_job(input, output, workers, block, console, AWSBatchJobManager)
-
-
-def run_job(  # noqa: PLR0913, PLR0917 - the arguments of `run_demo`, and one more
-    input: Path | str,  # noqa: A002
-    output: Path,
-    workers: int,
-    block: int,
-    console: Console,
-    open_manager: Callable[[int], JobManager],
-) -> DemoReport:
-    """Same as `run_demo`, but with a job manager of one's own, opened when everything else has been checked."""
     _check(input, output, workers)
-    scene = raster.Scene(input)
-    if not 1 <= block <= max(scene.width, scene.height):
-        size = f"{scene.width} x {scene.height}"
-        raise AWSBatchException(
-            f"A block of {block} pixels does not suit {input}, which has {size} pixels."
-        )
-    plan = Plan(scene, Index.of(scene), raster.windows(scene.width, scene.height, block))
+    plan = _plan(raster.Scene(input), block)
     picture = output.with_suffix(".png")
     with (
-        raster.replacing(output, picture) as (tif, png),
+        replacing(output, picture) as (tif, png),
         contextlib.closing(
-            raster.IndexFile(tif, output, scene, block, plan.index.description)
+            IndexFile(tif, output, plan.scene, block, plan.index.description)
         ) as file,
         _progress(console) as progress,
+        counted_blocks() as counter,
     ):
-        began = time.monotonic()
-        counted = _compute(plan, file, open_manager(workers + 1), workers + 1, progress)
-        seconds = time.monotonic() - began
+        begun = time.monotonic()
+        statistics = _compute(plan, file, manager(workers + 1), workers + 1, progress)
+        seconds = time.monotonic() - begun
+        in_workers, in_main = counter.totals(len(plan.windows))
         file.finish()
         _compare(plan, file, progress)
         _draw(plan.index, file, png, picture)
     return DemoReport(
         index=plan.index.description,
-        blocks=len(plan.windows),
-        tasks=counted.tasks,
-        workers=counted.workers,
-        bytes_sent=counted.bytes_sent,
-        bytes_received=counted.bytes_received,
-        requests=counted.requests,
+        in_workers=in_workers,
+        in_main=in_main,
+        workers=statistics.workers,
+        bytes_sent=statistics.bytes_sent,
+        bytes_received=statistics.bytes_received,
+        requests=statistics.requests,
         seconds=seconds,
         output=output,
         quicklook=picture,
@@ -206,20 +142,30 @@ def run_job(  # noqa: PLR0913, PLR0917 - the arguments of `run_demo`, and one mo
 
 def _check(scene: Path | str, output: Path, workers: int) -> None:
     if workers < 1:
-        raise AWSBatchException(f"{workers} workers cannot compute anything; give at least 1.")
+        raise AWSBatchException(f"workers is {workers}; give at least 1.")
     if output.suffix.lower() not in {".tif", ".tiff"}:
         raise AWSBatchException(
-            f"{output} must end in .tif: the output is a GeoTIFF, with a PNG beside it."
+            f"{output} must end in .tif; it becomes a GeoTIFF, and a PNG is written beside it."
         )
     if not output.parent.is_dir():
-        raise AWSBatchException(f"{output} cannot be written: there is no folder {output.parent}")
+        raise AWSBatchException(f"{output} cannot be written: there is no folder {output.parent}.")
     for path in (output, output.with_suffix(".png")):
         if path.is_dir():
             raise AWSBatchException(f"{path} cannot be written: it is a folder.")
         if path.exists() and Path(scene).exists() and path.samefile(scene):
             raise AWSBatchException(
-                f"{path} is the input, which the output would destroy; give another --output."
+                f"{path} is the input, which would be overwritten; give another --output."
             )
+
+
+def _plan(scene: raster.Scene, block: int) -> Plan:
+    largest = max(scene.width, scene.height)
+    if not 1 <= block <= largest:
+        raise AWSBatchException(
+            f"block is {block}; for {scene.path}, which has {scene.width} x {scene.height} pixels, "
+            f"give 1 to {largest}."
+        )
+    return Plan(scene, Index.of(scene), raster.windows(scene.width, scene.height, block))
 
 
 def _progress(console: Console) -> Progress:
@@ -233,9 +179,13 @@ def _progress(console: Console) -> Progress:
 
 
 def _compute(
-    plan: Plan, file: raster.IndexFile, manager: JobManager, at_once: int, progress: Progress
+    plan: Plan,
+    file: IndexFile,
+    manager: AWSBatchJobManager,
+    at_once: int,
+    progress: Progress,
 ) -> Statistics:
-    """Compute all blocks and write them, a round at a time, so that memory holds one round."""
+    """Compute all blocks and write them, a round at a time: memory holds one round."""
     bar = progress.add_task("Starting workers", total=len(plan.windows))
     try:
         for start in range(0, len(plan.windows), at_once):
@@ -251,8 +201,8 @@ def _compute(
         manager.finalise()
 
 
-def _compare(plan: Plan, file: raster.IndexFile, progress: Progress) -> None:
-    """Compare what is on disk with a serial run, pixel by pixel."""
+def _compare(plan: Plan, file: IndexFile, progress: Progress) -> None:
+    """Compare the file with a serial run, pixel by pixel."""
     for window in progress.track(plan.windows, description="Comparing with a serial run"):
         job = plan.job(window)
         params = job.getFunctionParams()
@@ -261,36 +211,16 @@ def _compare(plan: Plan, file: raster.IndexFile, progress: Progress) -> None:
         equal = (expected == written) | (np.isnan(expected) & np.isnan(written))
         if not equal.all():
             raise AWSBatchException(
-                f"{np.count_nonzero(~equal)} of {equal.size} pixels of block ({window.xblock}, {window.yblock}) are "
-                "not those of a serial run, so nothing was written. Do the workers have the versions of this machine?"
+                f"{np.count_nonzero(~equal)} of {equal.size} pixels of block ({window.xblock}, "
+                f"{window.yblock}) differ from a serial run, so nothing was written. Make sure "
+                "that the workers' image has the same versions as this machine."
             )
 
 
-def _draw(index: Index, file: raster.IndexFile, path: Path, name: Path) -> None:
+def _draw(index: Index, file: IndexFile, path: Path, name: Path) -> None:
     values = file.read(largest=quicklook.LARGEST)
     picture = quicklook.draw(values, values != raster.NODATA, index.title, signed=index.signed)
     try:
         quicklook.write_png(path, picture)
     except OSError as error:
         raise AWSBatchException(f"{name} cannot be written: {error.strerror or error}") from error
-
-
-def print_report(report: DemoReport, console: Console) -> None:
-    """Print a short table of what was done, and where the files are."""
-    rows = {
-        "Index": report.index,
-        "Blocks": f"{report.blocks:,}, of which {report.tasks:,} in workers",
-        "Workers": f"{report.workers:,}",
-        "Bytes sent to workers": f"{report.bytes_sent:,}",
-        "Bytes received": f"{report.bytes_received:,}",
-        "AWS requests per block": f"{report.requests / report.tasks:.1f}"
-        if report.tasks
-        else "none",
-        "Seconds": f"{report.seconds:.1f}",
-        "Compared with a serial run": "all pixels equal",
-        "Written": f"{report.output}\n{report.quicklook}",
-    }
-    table = Table(show_header=False)
-    for name, value in rows.items():
-        table.add_row(name, Text(value))  # as it is: a file's name may look like rich's markup
-    console.print(table)

@@ -1,6 +1,6 @@
-"""A picture of an index for people, with a legend below: brown, white and green, or shades of grey; as PNG.
+"""A picture of an index as PNG, with a legend: brown, white and green, or shades of grey.
 
-numpy and the standard library are enough, so that no plotting library is needed.
+It needs numpy and the standard library, but no plotting library.
 """
 
 import dataclasses
@@ -8,15 +8,16 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["LARGEST", "draw", "write_png"]
 
-LARGEST = 1024
-SMALL = 512
-BROWN_WHITE_GREEN = np.array(
+LARGEST: Final = 1024  # pixels on a side
+SMALL: Final = 512  # up to which a picture is drawn at twice its size
+BROWN_WHITE_GREEN: Final = np.array(
     [
         (84, 48, 5),
         (191, 129, 45),
@@ -27,15 +28,15 @@ BROWN_WHITE_GREEN = np.array(
         (0, 78, 40),
     ]
 )
-GREY = np.array([(0, 0, 0), (255, 255, 255)])
-INK = (51, 51, 51, 255)
-PAPER = (255, 255, 255, 255)
-MARGIN = 12
-LETTER = 2
-LINE = 7 * LETTER
+GREY: Final = np.array([(0, 0, 0), (255, 255, 255)])
+INK: Final = (51, 51, 51, 255)
+PAPER: Final = (255, 255, 255, 255)
+MARGIN: Final = 12
+LETTER: Final = 2  # pixels on a side of each dot of a letter
+LINE: Final = 7 * LETTER
 
-# Five columns of seven pixels each, the lowest bit on top.
-GLYPHS = {
+# Five columns of seven dots each; the lowest bit is on top.
+GLYPHS: Final = {
     " ": "0000000000",
     "-": "0808080808",
     ".": "0060600000",
@@ -68,13 +69,17 @@ Picture = npt.NDArray[np.uint8]
 def draw(
     values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], title: str, *, signed: bool
 ) -> Picture:
-    """Return the picture (rows, columns, red-green-blue-alpha); what is not valid is transparent.
+    """Draw an index.
 
     Args:
-        values: The index.
-        valid: Where it has one.
+        values: The index (rows, columns).
+        valid: Which pixels have one (rows, columns).
         title: For the legend, in capitals.
-        signed: White is zero, brown and green reach as far on both sides; else greys span the values.
+        signed: Whether to draw brown, white and green, with white for zero; else draw greys.
+
+    Returns:
+        The picture (rows, columns, red-green-blue-alpha). Pixels that are not valid are
+        transparent.
     """
     scale = Scale.of(values[valid], signed=signed)
     picture = scale.paint(values)
@@ -86,7 +91,13 @@ def draw(
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Values to colours."""
+    """Which colours values have.
+
+    Attributes:
+        low: The value of the first colour, which lower values have, too.
+        high: The value of the last colour, which higher values have, too.
+        colours: Evenly spaced colours (colours, red-green-blue).
+    """
 
     low: float
     high: float
@@ -94,20 +105,20 @@ class Scale:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float32], *, signed: bool) -> "Scale":
-        """Leave out the one per cent at both ends, which would take the contrast from all others."""
+        """Make a scale for values, without the extreme 1 % on each side: they cost contrast."""
         low, high = (
             (float(value) for value in np.percentile(values, (1, 99)))
             if values.size
             else (-1.0, 1.0)
         )
         if signed:
-            # Vegetation sets the scale; open water may be beyond it.
+            # Vegetation sets the scale. Open water may be off it.
             high = max(0.1, math.ceil(high * 10) / 10)
             return cls(-high, high, BROWN_WHITE_GREEN)
         return cls(low, high if high > low else low + 1.0, GREY)
 
     def paint(self, values: npt.NDArray[np.float32]) -> Picture:
-        """Return the colours of values (rows, columns)."""
+        """Return the colours (rows, columns, red-green-blue-alpha) of values (rows, columns)."""
         stops = np.linspace(self.low, self.high, len(self.colours))
         channels = [np.interp(values, stops, self.colours[:, channel]) for channel in range(3)]
         channels.append(np.full(values.shape, 255.0))
@@ -123,7 +134,7 @@ def _legend(width: int, scale: Scale, title: str) -> Picture:
     ]
     legend = np.full((3 * MARGIN + 2 * LINE, width, 4), PAPER, dtype=np.uint8)
     if length < 2 * sum(tick.shape[1] for tick in ticks):
-        return legend[:0]  # no room for words
+        return legend[:0]  # no room for text
     values = np.linspace(scale.low, scale.high, length, dtype=np.float32)
     legend[MARGIN : MARGIN + LINE, left : left + length] = scale.paint(values[np.newaxis])
     _print(legend, heading, MARGIN, MARGIN)
@@ -150,7 +161,11 @@ def _letters(text: str) -> npt.NDArray[np.bool_]:
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """Write a picture (rows, columns, red-green-blue-alpha) as PNG."""
+    """Write a picture (rows, columns, red-green-blue-alpha) as PNG.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     rows, columns, _ = picture.shape
     unfiltered = np.zeros((rows, 1), dtype=np.uint8)
     pixels = np.concatenate([unfiltered, picture.reshape(rows, -1)], axis=1).tobytes()

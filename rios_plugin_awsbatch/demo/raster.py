@@ -1,50 +1,42 @@
-"""The demo's raster, in and out, by GDAL: a scene read block by block, an index written the same way.
+"""The demo's input: a scene that GDAL reads block by block.
 
-GDAL is imported by `load_gdal` alone, when a raster is opened: the rest of the package works without it. Whatever GDAL
-finds wrong becomes one sentence that names the file.
+Only `load_gdal` imports GDAL, when a raster is opened, because the package works without it. Every
+error of GDAL's becomes one sentence that names the file.
 """
 
-import contextlib
 import dataclasses
 import os
 import re
-import shutil
-import sys
-import tempfile
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rios_plugin_awsbatch.errors import AWSBatchException
 
-__all__ = ["NODATA", "IndexFile", "Scene", "Window", "load_gdal", "replacing", "windows"]
+__all__ = ["NODATA", "Scene", "Window", "load_gdal", "windows"]
 
-NODATA = -9999.0
-RED_UM = (0.62, 0.70)
-NEAR_INFRARED_UM = (0.75, 0.95)
-SMALLEST_OVERVIEW = 64
-FULL = 100_000
-SIDECARS = (".aux.xml", ".ovr", ".msk")
+NODATA: Final = -9999.0
+RED: Final = (0.62, 0.70)  # micrometres
+NEAR_INFRARED: Final = (0.75, 0.95)  # micrometres
 
-Pixels = npt.NDArray[Any]
+Pixels: TypeAlias = npt.NDArray[Any]
 
 
 def load_gdal() -> Any:
-    """Return the module `osgeo.gdal`, which raises exceptions from then on.
+    """Return the module `osgeo.gdal`, set up to raise exceptions.
 
     Raises:
-        AWSBatchException: GDAL's Python bindings, or their part for numpy, are not installed.
+        AWSBatchException: GDAL's Python bindings are not installed, or lack the part for numpy.
     """
     try:
         from osgeo import gdal, gdal_array  # noqa: F401, PLC0415 - GDAL is no hard dependency
     except ImportError as error:
         raise AWSBatchException(
-            f"GDAL's Python bindings cannot be imported ({error}); install them for the installed libgdal: "
-            'pip install numpy setuptools && pip install --no-build-isolation "gdal==$(gdal-config --version)"'
+            f"GDAL's Python bindings cannot be imported ({error}); install those of your libgdal: "
+            "pip install numpy setuptools && "
+            'pip install --no-build-isolation "gdal==$(gdal-config --version)"'
         ) from error
     gdal.UseExceptions()
     return gdal
@@ -52,7 +44,16 @@ def load_gdal() -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A block of a raster: its place among the blocks, and its pixels."""
+    """The place of a block in a raster.
+
+    Attributes:
+        xblock: Its column among the blocks.
+        yblock: Its row among the blocks.
+        left: The first column of its pixels.
+        top: The first row of its pixels.
+        width: Its columns of pixels.
+        height: Its rows of pixels.
+    """
 
     xblock: int
     yblock: int
@@ -63,12 +64,18 @@ class Window:
 
     @property
     def extent(self) -> tuple[int, int, int, int]:
-        """As GDAL wants it: left, top, width, height."""
+        """Left, top, width and height, as GDAL takes them."""
         return self.left, self.top, self.width, self.height
 
 
 def windows(width: int, height: int, block: int) -> list[Window]:
-    """Cut a raster into blocks of `block` x `block` pixels, smaller at the right and lower edges, row by row."""
+    """Cut a raster into blocks, row by row.
+
+    Args:
+        width: The raster's columns.
+        height: The raster's rows.
+        block: Pixels on each side of a block; those at the right and lower edges may be smaller.
+    """
     return [
         Window(
             left // block,
@@ -89,8 +96,15 @@ class Scene:
     Args:
         path: A file, or any name that GDAL opens.
 
+    Attributes:
+        path: As given.
+        dataset: GDAL's dataset.
+        width: Columns of pixels.
+        height: Rows of pixels.
+        bands: The numbers of its bands, without alpha bands.
+
     Raises:
-        AWSBatchException: It cannot be opened, or has no bands of real numbers.
+        AWSBatchException: It cannot be opened, or has no bands, or bands of complex numbers.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -124,7 +138,19 @@ class Scene:
         return bool(self._band(number).GetColorInterpretation() == self._gdal.GCI_AlphaBand)
 
     def read(self, window: Window, bands: list[int]) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-        """Return the pixels (bands, rows, columns) and where all these bands are valid (rows, columns)."""
+        """Read a block.
+
+        Args:
+            window: Which.
+            bands: The numbers of the bands.
+
+        Returns:
+            The pixels (bands, rows, columns), and which of them are valid in all bands
+            (rows, columns).
+
+        Raises:
+            AWSBatchException: It cannot be read.
+        """
         try:
             pixels = np.stack([self._band(number).ReadAsArray(*window.extent) for number in bands])
             valid = np.ones(pixels.shape[1:], dtype=np.bool_)
@@ -141,12 +167,16 @@ class Scene:
         return self._band(number).GetDescription() or f"band {number}"
 
     def red_and_near_infrared(self) -> tuple[int, int] | None:
-        """Return the numbers of these two bands, found by wavelength, description, or colour interpretation."""
-        red = next((number for number in self.bands if self._shows(number, "red", RED_UM)), None)
-        infrared = next(
-            (number for number in self.bands if self._shows(number, "nir", NEAR_INFRARED_UM)), None
-        )
+        """Return the numbers of the red and the near infrared band; None if one is missing.
+
+        They are found by wavelength, else by description, else by colour interpretation.
+        """
+        red = self._first("red", RED)
+        infrared = self._first("nir", NEAR_INFRARED)
         return None if red is None or infrared is None else (red, infrared)
+
+    def _first(self, colour: str, limits: tuple[float, float]) -> int | None:
+        return next((number for number in self.bands if self._shows(number, colour, limits)), None)
 
     def _shows(self, number: int, colour: str, limits: tuple[float, float]) -> bool:
         wavelength = self._wavelength(number)
@@ -156,13 +186,13 @@ class Scene:
         names = {"red": r"\bred\b(?! edge)", "nir": r"\b(nir|near ?infra ?red)\b"}
         if re.search(names[colour], text):
             return colour == "nir" or not re.search(names["nir"], text)
-        # GDAL knows a colour interpretation for near infrared since 3.10.
+        # GDAL has a colour interpretation for near infrared since 3.10.
         colours = {"red": "GCI_RedBand", "nir": "GCI_NIRBand"}
         interpretation = self._band(number).GetColorInterpretation()
         return bool(interpretation == getattr(self._gdal, colours[colour], None))
 
     def _wavelength(self, number: int) -> float | None:
-        """The centre of a band in micrometres, as ENVI's and GDAL's own metadata give it."""
+        """Return the centre of a band in micrometres, from ENVI's or GDAL's own metadata."""
         band = self._band(number)
         metadata = {key.lower(): value for key, value in band.GetMetadata().items()}
         metadata |= {key.lower(): value for key, value in band.GetMetadata("IMAGERY").items()}
@@ -172,142 +202,3 @@ class Scene:
             return None
         nanometres = 100
         return value / 1000 if value > nanometres else value
-
-
-class IndexFile:
-    """A GeoTIFF of one float32 band in the making, on the grid of a scene.
-
-    Args:
-        path: Where to write now.
-        name: What to call the file when something is wrong with it: where it will be in the end.
-        scene: The scene whose size, projection and place it takes over.
-        block: The size of the blocks in which it is going to be written.
-        description: Of its band.
-
-    Raises:
-        AWSBatchException: It cannot be written; from every method.
-    """
-
-    def __init__(self, path: Path, name: Path, scene: Scene, block: int, description: str) -> None:
-        self._gdal = load_gdal()
-        self._path = path
-        self._name = name
-        self._dataset: Any = None
-        with self._writing():
-            self._dataset = self._create(scene, block)
-            self._locate(scene.dataset)
-            self._band = self._dataset.GetRasterBand(1)
-            self._band.SetNoDataValue(NODATA)
-            self._band.SetDescription(description)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, OSError) as error:
-            traceback.clear_frames(
-                error.__traceback__
-            )  # they hold the dataset, which `close` is to let go
-            full = shutil.disk_usage(self._path.parent).free < FULL
-            reason = f"the disk is full ({error})" if full else error
-            raise AWSBatchException(f"{self._name} cannot be written: {reason}") from error
-
-    def _create(self, scene: Scene, block: int) -> Any:
-        # A tile that is written twice is stored twice: tiles are blocks where TIFF allows it.
-        tile = block if block % 16 == 0 and block <= 1024 else 256  # noqa: PLR2004 - TIFF's rule, and a usual size
-        options = ["TILED=YES", "COMPRESS=DEFLATE", "PREDICTOR=3", "BIGTIFF=IF_SAFER"]
-        options += [f"BLOCKXSIZE={tile}", f"BLOCKYSIZE={tile}"]
-        driver = self._gdal.GetDriverByName("GTiff")
-        return driver.Create(
-            os.fspath(self._path), scene.width, scene.height, 1, self._gdal.GDT_Float32, options
-        )
-
-    def _locate(self, source: Any) -> None:
-        reference = source.GetSpatialRef()
-        if reference is not None:
-            self._dataset.SetSpatialRef(reference)
-        transform = source.GetGeoTransform(can_return_null=True)
-        if transform is not None:
-            self._dataset.SetGeoTransform(transform)
-        elif source.GetGCPCount():
-            self._dataset.SetGCPs(source.GetGCPs(), source.GetGCPSpatialRef())
-        meaning = source.GetMetadataItem("AREA_OR_POINT")
-        if meaning:
-            self._dataset.SetMetadataItem("AREA_OR_POINT", meaning)
-
-    def write(self, window: Window, values: npt.NDArray[np.float32]) -> None:
-        """Write a block."""
-        with self._writing():
-            self._band.WriteArray(values, window.left, window.top)
-
-    def finish(self) -> None:
-        """Add overviews and statistics, and put everything on disk."""
-        with self._writing():
-            self._flush()
-            # Opened again, because GDAL 3.4 crashes when the disk gets full of overviews of a file just created.
-            self._dataset = self._gdal.Open(os.fspath(self._path), self._gdal.GA_Update)
-            size = max(self._dataset.RasterXSize, self._dataset.RasterYSize)
-            levels = [2**power for power in range(1, 32) if size >> power >= SMALLEST_OVERVIEW]
-            if levels:
-                self._dataset.BuildOverviews("AVERAGE", levels)
-            # Without a single valid pixel there are no statistics.
-            with contextlib.suppress(RuntimeError):
-                self._dataset.GetRasterBand(1).ComputeStatistics(False)  # noqa: FBT003 - not approximate
-            self._flush()
-
-    def _flush(self) -> None:
-        self._dataset.FlushCache()
-        if errors := self.close():
-            raise RuntimeError(errors[0])
-
-    def close(self) -> list[str]:
-        """Let go of the file, finished or not, and return the errors of that, which a destructor cannot raise."""
-        errors: list[str] = []
-        hook = sys.unraisablehook
-        sys.unraisablehook = lambda unraisable: errors.append(str(unraisable.exc_value))
-        try:
-            self._band = self._dataset = None
-        finally:
-            sys.unraisablehook = hook
-        return errors
-
-    def read(self, window: Window | None = None, largest: int = 0) -> npt.NDArray[np.float32]:
-        """Return what is on disk after `finish`: a block, or all of it in at most `largest` pixels by overviews."""
-        with self._writing():
-            dataset = self._gdal.Open(
-                os.fspath(self._path)
-            )  # a band does not keep its dataset open
-            band = dataset.GetRasterBand(1)
-            if window:
-                return np.asarray(band.ReadAsArray(*window.extent))
-            scale = min(1.0, largest / max(band.XSize, band.YSize))
-            size = [max(1, round(length * scale)) for length in (band.XSize, band.YSize)]
-            return np.asarray(band.ReadAsArray(buf_xsize=size[0], buf_ysize=size[1]))
-
-
-@contextlib.contextmanager
-def replacing(*files: Path) -> Iterator[list[Path]]:
-    """Give temporary names for `files` of one folder, and rename them all at the end; on an error leave no trace.
-
-    Raises:
-        AWSBatchException: The folder cannot be written to.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            folder = tempfile.TemporaryDirectory(dir=files[0].parent, prefix=f".{files[0].stem}-")
-            written = [Path(stack.enter_context(folder), file.name) for file in files]
-        except OSError as error:
-            raise AWSBatchException(
-                f"{files[0]} cannot be written: {error.strerror or error}"
-            ) from error
-        yield written
-        for source, target in zip(written, files, strict=True):
-            try:
-                source.replace(target)
-            except OSError as error:
-                raise AWSBatchException(
-                    f"{target} cannot be written: {error.strerror or error}"
-                ) from error
-            for sidecar in SIDECARS:
-                # They described the file that was there before.
-                Path(f"{target}{sidecar}").unlink(missing_ok=True)

@@ -1,20 +1,27 @@
-"""The embedded AWS: S3, SQS, CloudFormation, CloudWatch logs and Batch on this machine.
+"""The embedded AWS: S3, SQS, CloudFormation, CloudWatch Logs and Batch on this machine.
 
-::
+Processes, and the threads of the server::
 
-    main process                         the server's process                    processes of jobs
-    ------------                         --------------------                    -----------------
-    LocalAWS  --- starts, owns --------> server: moto on 127.0.0.1
-    boto3     --- HTTP ----------------> web -> queues   (SQS, for threads)
-                                         web -> stacks -> kinds   (CloudFormation: stack/batch.yaml)
-                                         web -> batch -> jobs -- starts, ends -> rios-awsbatch-worker
-                                         web <------------- HTTP --------------- boto3
+    owner's process         server's process                             processes of jobs
+    ---------------         ----------------                             -----------------
+    LocalAWS -- options --> main: waits for the end of the owner
+             <- endpoint --
+    boto3 ----- HTTP -----> one per connection: web -> sqs
+                                                    -> cloudformation
+                                                    -> batch -> scheduler
+                            one per running job: starts it, waits --> rios-awsbatch-worker
+                            one per running job: its output <-------- standard output
+                                                 -> logs
+                            timers: a job's timeout, its SIGKILL
+                            one per connection: web <----- HTTP ----- boto3
 
-Jobs are processes, not containers: they see the machine's files and programs, but have a clean
-environment, a folder of their own to work in, and an end that takes whatever they left running.
+moto is the base of all services. What it lacks is in the module with the service's name.
 
-For tests of what only Batch can do to a job: ``workers=0`` leaves jobs RUNNABLE, and an image named
-``missing/...`` cannot be pulled.
+Locks: each queue has its own (`sqs`), the scheduler has one for all jobs, the logs have one. No
+thread waits for a second lock while it holds one, but that it logs.
+
+Jobs are processes, not containers: they see the machine's files and programs. But each has a clean
+environment and a folder of its own, and when it ends, whatever it left running ends too.
 """
 
 from .embedded import LocalAWS

@@ -1,4 +1,4 @@
-"""`LocalAWS`: the owner of the embedded AWS's process."""
+"""`LocalAWS`: starts, owns and ends the process of the embedded AWS."""
 
 import contextlib
 import dataclasses
@@ -9,39 +9,50 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from .environment import adapted, client_environment
-from .order import Order
+from .options import ServerOptions
 
 __all__ = ["LocalAWS"]
 
-# Beyond the jobs' own time to stop.
-_SERVER_GRACE = 10.0
+# Beyond the time that jobs have to stop.
+_SERVER_GRACE: Final = 10.0
 
 
 class LocalAWS:
     """The embedded AWS, as a context manager.
 
-    Entering starts a moto server in a process of its own, on a free port of 127.0.0.1, and creates the
-    stack there. Leaving ends every job and the server, which also ends when this process does, however
-    it does.
+    Entering starts a server on a free port of 127.0.0.1, in a process of its own, and creates the
+    stack there. Leaving ends all jobs and the server. They also end when this process ends, even
+    if it is killed.
+
+    For tests of failures: with ``workers=0`` jobs stay RUNNABLE, a job whose image is named
+    ``missing/...`` fails because that cannot be pulled, and a middleware can delay, change or drop
+    any request.
 
     Args:
-        workers: How many Batch jobs run at once, and as many main scripts; with 0, jobs stay RUNNABLE.
+        workers: How many worker jobs run at once, and as many main scripts.
         region: AWS region of the stack.
         stack: Name of the stack.
-        stop_grace: Seconds between SIGTERM and SIGKILL for a job that is to end.
-        logs: Whether what jobs log is shown on standard error, besides being kept in the embedded CloudWatch.
-        middleware: ``"module:factory"``; what ``factory(app)`` returns serves instead of the WSGI
-            application, inside the server's process. If it raises ConnectionError, the connection drops.
+        stop_grace: Seconds between SIGTERM and SIGKILL when a job is stopped.
+        logs: Whether to show what jobs print on standard error. The embedded CloudWatch Logs have
+            it in any case.
+        middleware: ``"module:factory"``. In the server's process, ``factory(app)`` gets the WSGI
+            application and returns the one to serve. If that raises ConnectionError, the
+            connection is dropped without an answer.
 
     Attributes:
-        environment: The variables with which boto3 and this package use the embedded AWS, once it is entered.
+        environment: The variables that make boto3 and this package use the embedded AWS; empty
+            unless it is entered.
+
+    Raises:
+        AWSBatchException: An argument is not valid, moto is missing, or the server did not start.
     """
 
-    def __init__(  # noqa: PLR0913 - what can be ordered, each by its name
+    def __init__(  # noqa: PLR0913 - independent options, passed by name
         self,
         workers: int = 4,
         *,
@@ -53,19 +64,27 @@ class LocalAWS:
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
-        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - Path("") is not ""
-        self._order = Order(workers, region, stack, stop_grace, middleware, path, logs)
+        self._options = ServerOptions(
+            workers=workers,
+            region=region,
+            stack=stack,
+            stop_grace=stop_grace,
+            logs=logs,
+            middleware=middleware,
+            # Not pathlib: Path("") is ".", which stays relative.
+            path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
+        )
         self._process: subprocess.Popen[str] | None = None
         self.environment: dict[str, str] = {}
 
     @property
     def endpoint(self) -> str:
-        """The URL of the embedded AWS, once it is entered."""
+        """The URL of the embedded AWS, while it is entered."""
         return self.environment["AWS_ENDPOINT_URL"]
 
     @contextlib.contextmanager
     def activated(self) -> Iterator[None]:
-        """Let this process, and those that it starts, use the embedded AWS meanwhile."""
+        """Make this process, and those that it starts, use the embedded AWS inside the context."""
         before = dict(os.environ)
         _set_environment(self.adapted(before))
         try:
@@ -74,19 +93,19 @@ class LocalAWS:
             _set_environment(before)
 
     def adapted(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return ``environ`` as a process needs it to use the embedded AWS and nothing else."""
+        """Return ``environ``, changed so that a process uses the embedded AWS and no other."""
         return adapted(environ, self.environment)
 
-    def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing has Self since 3.11
-        order = self._order
+    def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing.Self needs Python 3.11
+        options = self._options
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", f"{__package__}.server"],
+            [sys.executable, "-m", __package__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Not the user's folder, whose modules may have the names of others.
+            # In the user's folder, a file named like a module that the server imports would win.
             cwd=Path(__file__).parents[2],
-            env=_server_environment(order),
+            env=_server_environment(options),
             # Ctrl-C is for the main process, which still needs the server to clean up.
             start_new_session=True,
         )
@@ -95,7 +114,7 @@ class LocalAWS:
         except BaseException:
             self._end()
             raise
-        self.environment = client_environment(endpoint, order.region, order.stack)
+        self.environment = client_environment(endpoint, options.region, options.stack)
         return self
 
     def __exit__(
@@ -110,18 +129,17 @@ class LocalAWS:
         assert process.stdin is not None
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(dataclasses.asdict(self._order)) + "\n")
+            process.stdin.write(json.dumps(dataclasses.asdict(self._options)) + "\n")
             process.stdin.flush()
         answer = json.loads(process.stdout.readline() or "{}")
         if "missing" in answer:
             raise AWSBatchException(
-                f"The embedded AWS needs moto: pip install 'rios-plugin-awsbatch[local]' ({answer['missing']})."
+                f"The embedded AWS needs moto ({answer['missing']}): "
+                "pip install 'rios-plugin-awsbatch[local]'"
             )
         if "endpoint" not in answer:
-            reason = answer.get(
-                "error", "its process ended; what it wrote to standard error says why"
-            )
-            where = f"stack {self._order.stack} in {self._order.region}"
+            where = f"stack {self._options.stack} in {self._options.region}"
+            reason = answer.get("error", "its process ended; standard error says why")
             raise AWSBatchException(f"The embedded AWS ({where}) did not start: {reason}.")
         return str(answer["endpoint"])
 
@@ -130,23 +148,23 @@ class LocalAWS:
         if process is None:
             return
         self.environment = {}
+        assert process.stdin is not None
+        assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            assert process.stdin is not None
             process.stdin.close()
         try:
-            process.wait(self._order.stop_grace + _SERVER_GRACE)
+            process.wait(self._options.stop_grace + _SERVER_GRACE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        assert process.stdout is not None
         process.stdout.close()
 
 
-def _server_environment(order: Order) -> dict[str, str]:
-    environment = adapted(os.environ, client_environment("", order.region, order.stack))
+def _server_environment(options: ServerOptions) -> dict[str, str]:
+    environment = adapted(os.environ, client_environment("", options.region, options.stack))
     entries = environment.get("PYTHONPATH")
     if entries:
-        # Neither the server nor its jobs run in the folder that relative entries mean.
+        # The server and its jobs run in other folders than the one that entries are relative to.
         absolute = map(os.path.abspath, entries.split(os.pathsep))
         environment["PYTHONPATH"] = os.pathsep.join(absolute)
     return environment

@@ -1,16 +1,17 @@
-"""The environment variables that lead a process to the embedded AWS, and those that a job starts with."""
+"""Environment variables: those that lead a process to the embedded AWS, and those of jobs."""
 
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 __all__ = ["adapted", "client_environment", "container_environment"]
 
-# How hard a client tries is its own business; everything else of AWS_* could lead it to another AWS.
-_KEPT_AWS = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
-# These name things of a real stack, which the embedded one does not have.
-_FOREIGN = {
+# Retries are the client's own business. Any other AWS_* variable might lead it to another AWS.
+_KEPT_AWS: Final = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
+# They name things of a real stack, which the embedded one does not have.
+_FOREIGN: Final = {
     "RIOS_AWSBATCH_BUCKET",
     "RIOS_AWSBATCH_IN_QUEUE",
     "RIOS_AWSBATCH_OUT_QUEUE",
@@ -18,13 +19,27 @@ _FOREIGN = {
     "RIOSInQueue",
     "RIOSOutQueue",
 }
-# What an image brings with it: where programs and data are, and how to talk.
-_IMAGE_NAMES = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
-_IMAGE_PREFIXES = ("LC_", "PYTHON", "COVERAGE_", "COV_CORE_", "GDAL", "PROJ")
+# What an image has: where programs and data are, and the language.
+_IMAGE_NAMES: Final = {
+    "PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+}
+_IMAGE_PREFIXES: Final = ("LC_", "PYTHON", "COVERAGE_", "COV_CORE_", "GDAL", "PROJ")
 
 
 def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]:
-    """Return the variables with which boto3, GDAL and this package use the embedded AWS at an endpoint."""
+    """Return the variables that make boto3, GDAL and this package use the embedded AWS.
+
+    Args:
+        endpoint: The server's URL.
+        region: The stack's region.
+        stack: The stack's name.
+    """
     already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     unproxied = ",".join(dict.fromkeys([*filter(None, already.split(",")), "127.0.0.1"]))
     return {
@@ -37,7 +52,7 @@ def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        # GDAL's /vsis3/ has its own names for the same.
+        # GDAL's /vsis3/ has names of its own.
         "AWS_S3_ENDPOINT": endpoint.removeprefix("http://"),
         "AWS_HTTPS": "NO",
         "AWS_VIRTUAL_HOSTING": "FALSE",
@@ -49,10 +64,10 @@ def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]
 
 
 def adapted(base: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return ``base`` with ``environment`` over it, and without what would lead to another AWS.
+    """Return ``base``, updated by ``environment``, without what would lead to another AWS.
 
-    Some variables have no value that means "not set": botocore looks for a profile even when
-    ``AWS_PROFILE`` is empty, and ``AWS_ENDPOINT_URL_S3`` goes before ``AWS_ENDPOINT_URL``.
+    Variables are left out because an empty value would not do: botocore looks for a profile even
+    if ``AWS_PROFILE`` is empty, and ``AWS_ENDPOINT_URL_S3`` wins over ``AWS_ENDPOINT_URL``.
     """
     kept = {
         name: value
@@ -63,8 +78,12 @@ def adapted(base: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
 
 
 def container_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Return what a job inherits: what an image would have, and nothing of who submits the job."""
-    kept = {n: v for n, v in base.items() if n in _IMAGE_NAMES or n.startswith(_IMAGE_PREFIXES)}
+    """Return a job's own variables: what its image would have, and nothing of the submitter's."""
+    kept = {
+        name: value
+        for name, value in base.items()
+        if name in _IMAGE_NAMES or name.startswith(_IMAGE_PREFIXES)
+    }
     programs = str(Path(sys.executable).parent)
     kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
     return kept

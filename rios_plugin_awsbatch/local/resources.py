@@ -1,8 +1,8 @@
-"""Kinds of resources that moto's CloudFormation cannot create, change or delete, or not as its services could."""
+"""Resources by their types: how to create, replace, change and delete them, where moto does not."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from moto.batch.models import ComputeEnvironment, JobDefinition, batch_backends
 from moto.batch.utils import lowercase_first_key
@@ -16,18 +16,23 @@ from moto.utilities.utils import get_partition
 
 __all__ = ["changed", "deleted", "install", "is_replaced", "replacement"]
 
-BATCH_ROLE = "AWSServiceRoleForBatch"
+_BATCH_ROLE: Final = "AWSServiceRoleForBatch"
 
 
 def is_replaced(resource: Any, before: Any, properties: Any) -> bool:
-    """Say whether another resource has to take its place."""
+    """Say whether a change needs another resource in the place of this one.
+
+    Args:
+        resource: The resource.
+        before: Its properties.
+        properties: Those that it is to have.
+    """
     if _new_name(resource, properties) is not None:
         return True
     match resource.cf_resource_type:
         case "AWS::EC2::Subnet":
-            return any(
-                before[one] != properties[one] for one in ("AvailabilityZone", "CidrBlock", "VpcId")
-            )
+            fixed = ("AvailabilityZone", "CidrBlock", "VpcId")
+            return any(before[name] != properties[name] for name in fixed)
         case "AWS::Batch::ComputeEnvironment" if properties.get("ReplaceComputeEnvironment", True):
             old, new = (
                 {**each["ComputeResources"], "MaxvCpus": None} for each in (before, properties)
@@ -37,18 +42,29 @@ def is_replaced(resource: Any, before: Any, properties: Any) -> bool:
 
 
 def replacement(resource: Any, name: str, properties: Any, account: str, region: str) -> Any:
-    """Make what takes a resource's place; with a name, unless its properties have one."""
+    """Create a resource in the place of another one.
+
+    Args:
+        resource: The former resource.
+        name: The new one's name, unless its properties say another.
+        properties: Its properties.
+        account: The account.
+        region: The region.
+    """
     described = {"Type": resource.cf_resource_type, "Properties": properties}
-    maker: Any = parsing.get_model_map()[resource.cf_resource_type]
-    return maker.create_from_cloudformation_json(
+    model: Any = parsing.get_model_map()[resource.cf_resource_type]
+    return model.create_from_cloudformation_json(
         _new_name(resource, properties) or name, described, account, region
     )
 
 
 def changed(resource: Any, properties: Any, account: str, region: str) -> Any:
-    """Change a resource and return it, or its new revision."""
-    batch = batch_backends[account][region]
-    given = lowercase_first_key(properties)
+    """Change a resource.
+
+    Returns:
+        The resource; its new revision if it is a job definition.
+    """
+    lower = lowercase_first_key(properties)
     match resource.cf_resource_type:
         case "AWS::Batch::JobDefinition":
             keeps = properties.get("ResourceRetentionPolicy", {}).get("SkipDeregisterOnUpdate")
@@ -56,38 +72,46 @@ def changed(resource: Any, properties: Any, account: str, region: str) -> Any:
                 resource.deregister()
             return _job_definition(resource.name, properties, account, region)
         case "AWS::Batch::JobQueue":
-            order = given["computeEnvironmentOrder"]
-            batch.update_job_queue(
-                resource.name, given["priority"], given.get("state"), order, None
+            batch_backends[account][region].update_job_queue(
+                resource.name,
+                lower["priority"],
+                lower.get("state"),
+                lower["computeEnvironmentOrder"],
+                None,
             )
         case "AWS::Batch::ComputeEnvironment":
-            resource.compute_resources = given["computeResources"]
-        case kind:
-            model = parsing.get_model_map().get(kind)
-            update = getattr(model, "update_from_cloudformation_json", None)
-            if update is not None and not hasattr(update, "__isabstractmethod__"):
-                name = getattr(resource, "name", resource.physical_resource_id)
-                return (
-                    update(
-                        resource, name, {"Type": kind, "Properties": properties}, account, region
-                    )
-                    or resource
-                )
+            resource.compute_resources = lower["computeResources"]
+        case _:
+            return _changed_by_moto(resource, properties, account, region)
     return resource
 
 
+def _changed_by_moto(resource: Any, properties: Any, account: str, region: str) -> Any:
+    kind = resource.cf_resource_type
+    update = getattr(parsing.get_model_map().get(kind), "update_from_cloudformation_json", None)
+    if update is None or hasattr(update, "__isabstractmethod__"):
+        return resource
+    name = getattr(resource, "name", resource.physical_resource_id)
+    described = {"Type": kind, "Properties": properties}
+    return update(resource, name, described, account, region) or resource
+
+
 def _new_name(resource: Any, properties: Any) -> str | None:
-    """Return the name that a resource is to have, if it has another one: only a new one can."""
+    """Return the name that the properties ask for, if it is not the resource's."""
     wanted = properties.get(parsing.resource_name_property_from_type(resource.cf_resource_type))
     return wanted if wanted not in {None, getattr(resource, "name", wanted)} else None
 
 
 def deleted(resource: Any, properties: Any, account: str, region: str) -> None:
-    """Delete a resource."""
+    """Delete a resource.
+
+    Raises:
+        Exception: The service refuses it, for instance because a bucket is not empty.
+    """
     kind = resource.cf_resource_type
-    own = _DELETERS.get(kind)
-    if own is not None:
-        own(resource, properties, account, region)
+    delete = _DELETE.get(kind)
+    if delete is not None:
+        delete(resource, properties, account, region)
     elif hasattr(resource, "delete"):
         resource.delete(account, region)
     elif kind in parsing.get_model_map():
@@ -95,55 +119,7 @@ def deleted(resource: Any, properties: Any, account: str, region: str) -> None:
         parsing.parse_and_delete_resource(resource.physical_resource_id, described, account, region)
 
 
-def _compute_environment(
-    name: str, properties: Any, account: str, region: str
-) -> ComputeEnvironment:
-    """Make a compute environment; moto's ask for a role, know few instance types, and start instances."""
-    given = lowercase_first_key(properties)
-    roles = iam_backends[account][get_partition(region)]
-    if BATCH_ROLE not in {role.name for role in roles.get_roles()}:
-        service = {
-            "Effect": "Allow",
-            "Principal": {"Service": "batch.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [service]})
-        roles.create_role(
-            BATCH_ROLE, trust, "/aws-service-role/batch.amazonaws.com/", None, "", [], "3600"
-        )
-    environment = batch_backends[account][region].create_compute_environment(
-        name,
-        given["type"],
-        given.get("state", "ENABLED"),
-        {**given["computeResources"], "type": "FARGATE"},
-        given.get("serviceRole") or roles.get_role(BATCH_ROLE).arn,
-    )
-    environment.compute_resources = given["computeResources"]
-    return environment
-
-
-def _job_definition(name: str, properties: Any, account: str, region: str) -> JobDefinition:
-    """Register a job definition with all of its properties; moto leaves some out."""
-    given = lowercase_first_key({key: value for key, value in properties.items() if key != "Tags"})
-    container = given["containerProperties"]
-    for requirement in container.get("resourceRequirements", []):
-        requirement["value"] = str(requirement["value"])
-    return batch_backends[account][region].register_job_definition(
-        def_name=name,
-        parameters=given.get("parameters", {}),
-        _type=given["type"],
-        tags=properties.get("Tags", {}),
-        retry_strategy=given.get("retryStrategy", {}),
-        container_properties=container,
-        node_properties=None,
-        eks_properties=None,
-        timeout=given.get("timeout", {}),
-        platform_capabilities=given.get("platformCapabilities", []),
-        propagate_tags=given.get("propagateTags", False),
-    )
-
-
-def _delete_batch(resource: Any, properties: Any, account: str, region: str) -> None:  # noqa: ARG001 - as _deleted has it
+def _delete_batch(resource: Any, _properties: Any, account: str, region: str) -> None:
     batch = batch_backends[account][region]
     match resource.cf_resource_type:
         case "AWS::Batch::JobDefinition":
@@ -154,77 +130,129 @@ def _delete_batch(resource: Any, properties: Any, account: str, region: str) -> 
             batch.delete_compute_environment(resource.name)
 
 
-def _delete_kept(resource: Any, properties: Any, account: str, region: str) -> None:
-    match resource.cf_resource_type:
-        case "AWS::S3::Bucket":
-            store = s3_backends[account][get_partition(region)]
-            if resource.name in store.buckets and store.delete_bucket(resource.name) is None:
-                raise BucketNotEmpty(bucket_name=resource.name)
-        case "AWS::ECR::Repository":
-            registry = ecr_backends[account][region]
-            registry.delete_repository(resource.name, force=bool(properties.get("EmptyOnDelete")))
+def _delete_bucket(resource: Any, _properties: Any, account: str, region: str) -> None:
+    store = s3_backends[account][get_partition(region)]
+    if resource.name in store.buckets and store.delete_bucket(resource.name) is None:
+        raise BucketNotEmpty(bucket_name=resource.name)
+
+
+def _delete_repository(resource: Any, properties: Any, account: str, region: str) -> None:
+    ecr_backends[account][region].delete_repository(
+        resource.name, force=bool(properties.get("EmptyOnDelete"))
+    )
 
 
 def _delete_network(resource: Any, properties: Any, account: str, region: str) -> None:
-    network = ec2_backends[account][region]
+    ec2 = ec2_backends[account][region]
     match resource.cf_resource_type:
         case "AWS::EC2::InternetGateway":
-            network.delete_internet_gateway(resource.id)
+            ec2.delete_internet_gateway(resource.id)
         case "AWS::EC2::VPCGatewayAttachment":
-            network.detach_internet_gateway(properties["InternetGatewayId"], properties["VpcId"])
+            ec2.detach_internet_gateway(properties["InternetGatewayId"], properties["VpcId"])
         case "AWS::EC2::Route":
-            network.delete_route(properties["RouteTableId"], properties["DestinationCidrBlock"])
+            ec2.delete_route(properties["RouteTableId"], properties["DestinationCidrBlock"])
         case "AWS::EC2::SubnetRouteTableAssociation":
-            table = network.get_route_table(properties["RouteTableId"])
-            for identity in [
-                one
-                for one, subnet in table._associations.items()
+            table = ec2.get_route_table(properties["RouteTableId"])
+            associations = [
+                association
+                for association, subnet in table._associations.items()  # noqa: SLF001 - moto has no other way
                 if subnet == properties["SubnetId"]
-            ]:
-                network.disassociate_route_table(identity)
+            ]
+            for association in associations:
+                ec2.disassociate_route_table(association)
         case "AWS::EC2::RouteTable":
-            network.delete_route_table(resource.id)
+            ec2.delete_route_table(resource.id)
         case "AWS::EC2::VPCEndpoint":
-            network.delete_vpc_endpoints([resource.id])
+            ec2.delete_vpc_endpoints([resource.id])
 
 
 def _delete_identity(resource: Any, properties: Any, account: str, region: str) -> None:
-    identities = iam_backends[account][get_partition(region)]
+    iam = iam_backends[account][get_partition(region)]
     match resource.cf_resource_type:
         case "AWS::IAM::ManagedPolicy":
-            identities.delete_policy(resource.arn)
+            iam.delete_policy(resource.arn)
         case "AWS::IAM::InstanceProfile":
             for role in properties["Roles"]:
-                identities.remove_role_from_instance_profile(resource.name, role)
-            identities.delete_instance_profile(resource.name)
+                iam.remove_role_from_instance_profile(resource.name, role)
+            iam.delete_instance_profile(resource.name)
         case "AWS::IAM::Role":
             for arn in list(resource.managed_policies):
-                identities.detach_role_policy(arn, resource.name)
-            identities.delete_role(resource.name)
+                iam.detach_role_policy(arn, resource.name)
+            iam.delete_role(resource.name)
 
 
-_DELETERS = {
-    **dict.fromkeys(
-        [f"AWS::Batch::{kind}" for kind in ("JobDefinition", "JobQueue", "ComputeEnvironment")],
-        _delete_batch,
-    ),
-    **dict.fromkeys(
-        [
-            "AWS::EC2::InternetGateway",
-            "AWS::EC2::VPCGatewayAttachment",
-            "AWS::EC2::Route",
-            "AWS::EC2::SubnetRouteTableAssociation",
-            "AWS::EC2::RouteTable",
-            "AWS::EC2::VPCEndpoint",
-        ],
-        _delete_network,
-    ),
-    **dict.fromkeys(["AWS::S3::Bucket", "AWS::ECR::Repository"], _delete_kept),
-    **dict.fromkeys(
-        [f"AWS::IAM::{kind}" for kind in ("ManagedPolicy", "InstanceProfile", "Role")],
-        _delete_identity,
-    ),
+# All other types are deleted by moto's own classes.
+_DELETE: Final[Mapping[str, Callable[[Any, Any, str, str], None]]] = {
+    "AWS::Batch::ComputeEnvironment": _delete_batch,
+    "AWS::Batch::JobDefinition": _delete_batch,
+    "AWS::Batch::JobQueue": _delete_batch,
+    "AWS::EC2::InternetGateway": _delete_network,
+    "AWS::EC2::Route": _delete_network,
+    "AWS::EC2::RouteTable": _delete_network,
+    "AWS::EC2::SubnetRouteTableAssociation": _delete_network,
+    "AWS::EC2::VPCEndpoint": _delete_network,
+    "AWS::EC2::VPCGatewayAttachment": _delete_network,
+    "AWS::ECR::Repository": _delete_repository,
+    "AWS::IAM::InstanceProfile": _delete_identity,
+    "AWS::IAM::ManagedPolicy": _delete_identity,
+    "AWS::IAM::Role": _delete_identity,
+    "AWS::S3::Bucket": _delete_bucket,
 }
+
+
+def _compute_environment(
+    name: str, properties: Any, account: str, region: str
+) -> ComputeEnvironment:
+    """Create a compute environment.
+
+    moto asks for a role, knows few instance types, and starts instances. With Fargate it does not.
+    """
+    lower = lowercase_first_key(properties)
+    environment = batch_backends[account][region].create_compute_environment(
+        name,
+        lower["type"],
+        lower.get("state", "ENABLED"),
+        {**lower["computeResources"], "type": "FARGATE"},
+        lower.get("serviceRole") or _batch_role(account, region),
+    )
+    environment.compute_resources = lower["computeResources"]
+    return environment
+
+
+def _batch_role(account: str, region: str) -> str:
+    """Return the ARN of Batch's service-linked role, created if it does not exist."""
+    iam = iam_backends[account][get_partition(region)]
+    if _BATCH_ROLE not in {role.name for role in iam.get_roles()}:
+        service = {
+            "Effect": "Allow",
+            "Principal": {"Service": "batch.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [service]})
+        path = "/aws-service-role/batch.amazonaws.com/"
+        iam.create_role(_BATCH_ROLE, trust, path, None, "", [], "3600")
+    return str(iam.get_role(_BATCH_ROLE).arn)
+
+
+def _job_definition(name: str, properties: Any, account: str, region: str) -> JobDefinition:
+    """Register a job definition with all of its properties; moto leaves some out."""
+    lower = lowercase_first_key({key: value for key, value in properties.items() if key != "Tags"})
+    container = lower["containerProperties"]
+    for requirement in container.get("resourceRequirements", []):
+        requirement["value"] = str(requirement["value"])
+    return batch_backends[account][region].register_job_definition(
+        def_name=name,
+        parameters=lower.get("parameters", {}),
+        _type=lower["type"],
+        tags=properties.get("Tags", {}),
+        retry_strategy=lower.get("retryStrategy", {}),
+        container_properties=container,
+        node_properties=None,
+        eks_properties=None,
+        timeout=lower.get("timeout", {}),
+        platform_capabilities=lower.get("platformCapabilities", []),
+        propagate_tags=lower.get("propagateTags", False),
+    )
 
 
 def _creator(make: Callable[[str, Any, str, str], Any]) -> Any:
@@ -237,6 +265,6 @@ def _creator(make: Callable[[str, Any, str, str], Any]) -> Any:
 
 
 def install() -> None:
-    """Have moto create these."""
+    """Make moto create these resources."""
     JobDefinition.create_from_cloudformation_json = _creator(_job_definition)  # type: ignore[method-assign]
     ComputeEnvironment.create_from_cloudformation_json = _creator(_compute_environment)  # type: ignore[method-assign]

@@ -1,56 +1,87 @@
-"""The process of the embedded AWS: ``python -m rios_plugin_awsbatch.local.server``, started by `LocalAWS`.
-
-It reads one line of JSON (an `Order`) from standard input, answers with one line on standard output,
-and ends when standard input does: its owner has left or was killed.
-"""
+"""The server: moto with the services of this wing, the stack, and HTTP on loopback."""
 
 import contextlib
-import json
+import dataclasses
+import importlib
+import importlib.resources
 import os
-import select
-import signal
-import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from .order import Order
+from moto.cloudformation.models import cloudformation_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-__all__ = ["main"]
+from . import batch, cloudformation, sqs, web
+from .environment import client_environment, container_environment
+from .logs import JobLogs
+from .options import ServerOptions
+from .scheduler import Scheduler
 
-
-def main() -> None:
-    """Serve until the owner has gone."""
-    owner = os.getppid()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    order = Order(**json.loads(sys.stdin.readline()))
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what anything prints must not fill a pipe that nobody reads
-    sys.path.extend(entry for entry in order.path if entry not in sys.path)
-    with contextlib.ExitStack() as exits:
-        ready = _start(order, exits)
-        with answer:
-            answer.write(json.dumps(ready) + "\n")
-        if "endpoint" in ready:
-            _wait_for_end_of(owner)
-    # Taking moto apart in good order takes half a second, in which nothing is left to do.
-    os._exit(0)
+__all__ = ["serving"]
 
 
-def _start(order: Order, exits: contextlib.ExitStack) -> dict[str, str]:
-    try:
-        from .serving import serving  # noqa: PLC0415 - moto may be missing
-    except ImportError as error:
-        return {"missing": str(error)}
-    try:
-        return {"endpoint": exits.enter_context(serving(order))}
-    except Exception as error:  # noqa: BLE001 - the owner raises it
-        return {"error": f"{type(error).__name__}: {error}"}
+@contextlib.contextmanager
+def serving(options: ServerOptions) -> Iterator[str]:
+    """Serve on a free port, with the stack created, and end all jobs afterwards.
+
+    Yields:
+        The endpoint's URL.
+
+    Raises:
+        Exception: The middleware cannot be imported, or the stack cannot be created.
+    """
+    server = web.loopback_server(_application(options.middleware))
+    options = dataclasses.replace(options, endpoint=f"http://127.0.0.1:{server.server_port}")
+    with tempfile.TemporaryDirectory(
+        prefix="rios-awsbatch-local-", ignore_cleanup_errors=True
+    ) as scratch:
+        scheduler = _scheduler(options, Path(scratch))
+        sqs.install(options.endpoint)
+        cloudformation.install()
+        batch.install(scheduler)
+        _create_stack(options)
+        threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+        try:
+            yield options.endpoint
+        finally:
+            scheduler.close()
 
 
-def _wait_for_end_of(owner: int) -> None:
-    """Return when standard input ends, or when the owner has, should a child of its hold the other end."""
-    while os.getppid() == owner:
-        if select.select([sys.stdin], [], [], 1.0)[0]:
-            return
+def _application(middleware: str | None) -> Any:
+    app = web.reporting(DomainDispatcherApplication(create_backend_app))
+    if middleware is None:
+        return app
+    module, _, factory = middleware.partition(":")
+    return getattr(importlib.import_module(module), factory)(app)
 
 
-if __name__ == "__main__":
-    main()
+def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
+    environment = {
+        **container_environment(os.environ),
+        **client_environment(options.endpoint, options.region, options.stack),
+    }
+    logs = JobLogs(options.region, shown=options.logs)
+    return Scheduler(options.workers, options.stop_grace, environment, scratch, logs.write)
+
+
+def _create_stack(options: ServerOptions) -> None:
+    file = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("batch.yaml")
+    template = file.read_text(encoding="utf-8")
+    backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][options.region]
+    stack = backend.create_stack(
+        options.stack,
+        template,
+        {"MaxJobs": str(options.workers)},
+        tags={},
+    )
+    if stack.status != "CREATE_COMPLETE":
+        reasons = [
+            str(event.resource_status_reason)
+            for event in stack.events
+            if event.resource_status == "CREATE_FAILED"
+        ]
+        raise RuntimeError("; ".join(reasons))

@@ -1,9 +1,12 @@
-"""The HTTP side of the embedded AWS: keep-alive, one packet per answer, and quiet unless moto fails."""
+"""HTTP: connections that stay open, one packet per answer, and silence unless moto fails.
+
+Each connection has a thread of its own.
+"""
 
 import io
 import traceback
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -13,11 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["loopback_server", "reporting"]
 
-_BODILESS = {204, 304}
+_BODILESS: Final = {204, 304}  # status codes of answers without a body
+_OWN_HEADERS: Final = {"connection", "content-length", "date", "transfer-encoding"}
 
 
 class _Handler(MotoRequestHandler):
-    """Same as moto's, but the connection stays open: werkzeug's own closes it after every request."""
+    """Same as moto's, but connections stay open; werkzeug closes them after each request."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -30,7 +34,7 @@ class _Handler(MotoRequestHandler):
 
     def run_wsgi(self) -> None:
         self.environ = environ = self.make_environ()
-        # Reading all of it leaves the stream at the next request, whatever the application reads.
+        # Read all of it, so that the next request is next, however much the application reads.
         chunked = environ.get("wsgi.input_terminated", False)
         length = -1 if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
@@ -38,7 +42,7 @@ class _Handler(MotoRequestHandler):
 
         def start_response(*given: Any) -> Any:
             nonlocal status, headers
-            # Nothing has been sent yet, so that a second start after an error simply counts.
+            # Nothing has been sent yet: if there is a second call, after an error, it counts.
             status, headers = given[:2]
 
         body = _joined(self.server.app(environ, start_response))
@@ -47,17 +51,11 @@ class _Handler(MotoRequestHandler):
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, phrase = status.partition(" ")
         self.send_response_only(int(code), phrase)
-        self.send_header(
-            "Date", self.date_time_string()
-        )  # as AWS does: a client's own clock may be wrong
+        # As AWS does; clients correct their clocks by it.
+        self.send_header("Date", self.date_time_string())
         head = self.command == "HEAD"
         for name, value in headers:
-            if head or name.lower() not in {
-                "content-length",
-                "connection",
-                "transfer-encoding",
-                "date",
-            }:
+            if head or name.lower() not in _OWN_HEADERS:
                 self.send_header(name, value)
         if not head and int(code) not in _BODILESS:
             self.send_header("Content-Length", str(len(body)))
@@ -75,15 +73,15 @@ def _joined(chunks: Iterable[bytes]) -> bytes:
 
 
 def reporting(app: "WSGIApplication") -> "WSGIApplication":
-    """Return the application with every exception that escapes it printed and answered with a 500."""
+    """Return the application, made to print any exception of its own and answer with a 500."""
 
     def reported(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         try:
             return app(environ, start_response)
-        except Exception:  # noqa: BLE001 - whatever it was, the client gets an answer and the user a traceback
+        except Exception:  # noqa: BLE001 - any failure of moto's
             traceback.print_exc()
             start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
-            return [b"The embedded AWS failed; its traceback is on standard error."]
+            return [b"The embedded AWS failed; the traceback is on standard error."]
 
     return reported
 

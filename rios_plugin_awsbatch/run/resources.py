@@ -18,7 +18,7 @@ from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
-from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
 from rios_plugin_awsbatch.wire.queue import MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
@@ -89,8 +89,14 @@ class RunResources:
                 step()
 
     def _with_queues(self, urls: tuple[str, str], inline_limit: int) -> Exchange:
-        tasks, results = (MessageQueue(self._clients.sqs, url) for url in urls)
-        return Exchange(tasks, results, self._store, self._key, inline_limit)
+        return connect(
+            self._clients,
+            tasks=urls[0],
+            results=urls[1],
+            bucket=self._stack.bucket,
+            key=self._key,
+            inline_limit=inline_limit,
+        )
 
     def _create(self) -> tuple[str, str]:
         created: list[str] = []

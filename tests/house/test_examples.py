@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCENE = ROOT / "rios_plugin_awsbatch" / "examples" / "L7_ETMs.tif"
+SCENE = ROOT / "rios_plugin_awsbatch" / "demo" / "scene" / "L7_ETMs.tif"
 
 
 def there(module: str) -> bool:

@@ -143,7 +143,7 @@ class _Call:
 
 
 class ManagerExecutor(concurrent.futures.Executor):
-    """The job manager as an executor: each call is a block, and what a partial holds are the otherargs."""
+    """The job manager as an executor: calls are blocks, a partial's arguments are otherargs."""
 
     def __init__(self, max_workers):
         self.manager = AWSBatchJobManager(max_workers + 1)

@@ -1,9 +1,8 @@
-"""Faults for the embedded AWS: ``LocalAWS(middleware="tests.support.faults:factory")``, switched over HTTP.
+"""Faults for the embedded AWS, switched over HTTP.
 
-``PUT /faults/rules`` takes a list of rules, ``GET /faults/counts`` tells how often each has struck, and
-``GET /faults/busy`` how many requests that were struck have not been answered yet. A rule names
-the requests (service, operation, part of the path or body), the fault, and how many requests are spared and struck.
-An operation is the last word of SQS's target, S3's HTTP method, or the last word of Batch's path.
+The embedded AWS is ``LocalAWS(middleware="tests.support.faults:factory")``, and `Faults` the
+switch. ``PUT /faults/rules`` takes a list of rules, ``GET /faults/counts`` says how often each has
+been applied, and ``GET /faults/busy`` how many requests with a fault have not been answered yet.
 """
 
 import contextlib
@@ -20,12 +19,20 @@ __all__ = ["Faults", "Rule", "factory"]
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Which requests meet which fault.
+    """Which requests get which fault.
 
-    The faults: ``slow_down`` (503, nothing is done), ``lost`` (it is done, and answered with a 500), ``cut`` (it is
-    done, and the connection drops without an answer), ``drop`` (nothing is done, and the connection drops),
-    ``half`` (the connection drops in the middle of the answer's body), ``twice`` (it is done twice),
-    ``corrupt`` (a byte of the answer's body is wrong), ``late`` (it waits for `seconds`), ``denied`` (403).
+    Attributes:
+        fault: ``slow_down``: a 503, nothing is done. ``lost``: it is done, and answered with a 500.
+            ``cut``: it is done, and the connection drops without an answer. ``drop``: nothing is
+            done, and the connection drops. ``half``: the connection drops in the middle of the
+            answer's body. ``twice``: it is done twice. ``corrupt``: a byte of the answer's body is
+            wrong. ``late``: it is done after `seconds`. ``denied``: a 403, nothing is done.
+        service: The service's name in the signature.
+        operation: The last word of SQS's target or Batch's path, or S3's HTTP method; any if empty.
+        contains: A part of the path or the body.
+        spare: How many such requests to spare first.
+        times: How many to apply it to then.
+        seconds: For ``late``.
     """
 
     fault: str
@@ -38,7 +45,11 @@ class Rule:
 
 
 class Faults:
-    """The switch, for tests."""
+    """The switch, for tests.
+
+    Args:
+        endpoint: The URL of the embedded AWS.
+    """
 
     def __init__(self, endpoint):
         self._endpoint = endpoint
@@ -57,7 +68,7 @@ class Faults:
 
     @contextlib.contextmanager
     def injected(self, *rules):
-        """Inject meanwhile; afterwards, every rule must have struck."""
+        """Apply rules inside the context; each must have been applied at its end."""
         self.set(*rules)
         try:
             yield
@@ -178,7 +189,7 @@ class _Middleware:
 
 
 def factory(app):
-    """Return the application with the faults between it and its clients."""
+    """Return the application, with faults between it and its clients."""
     return _Middleware(app)
 
 
@@ -195,12 +206,6 @@ def _kind_of(environ):
 def _error(environ, start_response, status, code):
     if _kind_of(environ)[0] == "s3":
         start_response(status, [("Content-Type", "application/xml")])
-        return [
-            f"<Error><Code>{code}</Code><Message>A fault that a test ordered.</Message></Error>".encode()
-        ]
+        return [f"<Error><Code>{code}</Code><Message>A test's fault.</Message></Error>".encode()]
     start_response(status, [("Content-Type", "application/x-amz-json-1.0")])
-    return [
-        json.dumps(
-            {"__type": f"com.amazonaws#{code}", "message": "A fault that a test ordered."}
-        ).encode()
-    ]
+    return [json.dumps({"__type": f"com.amazonaws#{code}", "message": "A test's fault."}).encode()]

@@ -1,4 +1,4 @@
-"""What the tests share beside fixtures: waiting, processes, and the embedded AWS as a bystander sees it."""
+"""What the tests share besides fixtures: waiting, processes, and a view of an embedded AWS."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 PATIENCE = 60.0
+WORKERS = 3  # of the session's embedded AWS
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -41,17 +42,25 @@ def processes_below(pid):
     }
 
 
+def alive(pid):
+    """Say whether a process runs; a zombie does not."""
+    answer = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return bool(answer.stdout.strip()) and not answer.stdout.startswith("Z")
+
+
 class Cloud:
-    """An embedded AWS with clients of its own, as a bystander sees it."""
+    """An embedded AWS, seen through clients of its own."""
 
     def __init__(self, aws):
         self.aws = aws
         with aws.activated():
             session = boto3.Session()
-            config = Config(max_pool_connections=20)
-            self.s3, self.sqs, self.batch, self.cloudformation = (
+            config = Config(max_pool_connections=50)
+            self.s3, self.sqs, self.batch, self.cloudformation, self.logs = (
                 session.client(service, config=config)
-                for service in ("s3", "sqs", "batch", "cloudformation")
+                for service in ("s3", "sqs", "batch", "cloudformation", "logs")
             )
         (stack,) = self.cloudformation.describe_stacks(
             StackName=aws.environment["RIOS_AWSBATCH_STACK"]
@@ -66,7 +75,7 @@ class Cloud:
         return [item["Key"] for item in listed.get("Contents", [])]
 
     def record(self):
-        """Return the record of the one run that lives."""
+        """Return the record of the only run that is alive."""
         (key,) = [key for key in self.objects() if key.endswith("/run.json")]
         return json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
@@ -75,7 +84,7 @@ class Cloud:
         return [url for url in self.sqs.list_queues().get("QueueUrls", []) if "-run-" in url]
 
     def queue(self, **attributes):
-        """Return the URL of a fresh queue, which no run has created."""
+        """Create a queue that is no run's; return its URL."""
         return self.sqs.create_queue(QueueName=f"given-{uuid.uuid4().hex}", Attributes=attributes)[
             "QueueUrl"
         ]
@@ -87,18 +96,18 @@ class Cloud:
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def unfinished_jobs(self):
-        """Return the ids of the jobs that Batch has not ended; an array counts as one."""
+        """Return the ids of the jobs that have not ended; an array counts as one."""
         listed = (
             self.batch.list_jobs(jobQueue=self.job_queue, jobStatus=status) for status in UNFINISHED
         )
         return [job["jobId"] for answer in listed for job in answer["jobSummaryList"]]
 
     def worker_processes(self):
-        """Return the command lines of every process that a job has started, by their ids."""
+        """Return the command lines of all processes that jobs have started, by their ids."""
         return processes_below(self.aws._process.pid)
 
     def left(self):
-        """Return everything that a run has left behind: nothing, if all is well."""
+        """Return what runs have left behind; empty if nothing."""
         found = {
             "objects": self.objects(),
             "queues": self.run_queues(),
@@ -109,7 +118,7 @@ class Cloud:
 
 
 def without_aws(environ=None):
-    """Return an environment (this process's, if none is given) without anything that leads to an AWS."""
+    """Return an environment, this process's if none is given, that leads to no AWS."""
     base = os.environ if environ is None else environ
     kept = {name: value for name, value in base.items() if not name.startswith(("AWS_", "RIOS"))}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}

@@ -1,0 +1,25 @@
+"""The options of `LocalAWS`, as its server's process receives them."""
+
+import dataclasses
+
+__all__ = ["ServerOptions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerOptions:
+    """The arguments of `LocalAWS`, and what the server needs to know of its owner.
+
+    Attributes:
+        workers: As for `LocalAWS`, and so are the next five.
+        path: The owner's ``sys.path``, for the middleware.
+        endpoint: The URL that is served; empty until the server has a port.
+    """
+
+    workers: int
+    region: str
+    stack: str
+    stop_grace: float
+    logs: bool
+    middleware: str | None
+    path: list[str]
+    endpoint: str = ""

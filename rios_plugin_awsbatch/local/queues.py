@@ -1,0 +1,235 @@
+"""SQS's queues, safe for threads: each keeps its messages under a lock of its own.
+
+moto's own queues let two receivers take one message, lose what is sent during a delete, and look at
+every message for each request. Here a queue is a heap of the times at which its messages become
+visible. The earliest is received first; to receive, delete or hide a message takes time in the
+logarithm of their number.
+"""
+
+import copy
+import heapq
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from moto.core.utils import unix_time_millis
+from moto.moto_api._internal import mock_random
+from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist, ReceiptHandleIsInvalid
+from moto.sqs.models import Message, Queue
+
+__all__ = ["LocalMessage", "LocalQueue"]
+
+# How often a long poll looks for messages that are visible again, and whether its client lives.
+_LOOK_AGAIN: Final = 0.1
+_NOT_IN_FLIGHT: Final = (
+    "Value {} for parameter ReceiptHandle is invalid. "
+    "Reason: Message does not exist or is not available for visibility timeout change."
+)
+
+
+class LocalMessage(Message):
+    """Same as moto's, but its checksum is computed once. Guarded by its queue's lock.
+
+    Attributes:
+        visible_from: When it becomes visible, by the monotonic clock.
+        due: Its valid entry in the queue's heap.
+    """
+
+    def __init__(self, body: str, system_attributes: dict[str, Any] | None) -> None:
+        super().__init__(str(mock_random.uuid4()), body, system_attributes)
+        self.visible_from = 0.0
+        self.due: tuple[float, int] | None = None
+        self._md5 = super().body_md5
+
+    @property
+    def body_md5(self) -> str:
+        """The checksum of the body."""
+        return self._md5
+
+
+class LocalQueue(Queue):
+    """Same as moto's, but safe for threads, and without FIFO.
+
+    A message that is deleted, hidden or received leaves its former entry in the heap. Such an entry
+    is recognised when it comes up, because it is no longer the message's `due`.
+    """
+
+    endpoint = ""  # of the server; moto itself makes queues
+    delay_seconds: int  # moto sets its attributes by name
+
+    def __init__(self, name: str, region: str, account_id: str, **attributes: Any) -> None:
+        super().__init__(name, region, account_id, **attributes)
+        if self.fifo_queue:
+            raise InvalidParameterValue("The embedded AWS has no FIFO queues.")
+        self._changed = threading.Condition()  # guards all that follows, and the messages
+        self._messages_by_id: dict[str, LocalMessage] = {}
+        self._due: list[tuple[float, int, str]] = []  # a heap: when, turn, message id
+        self._turn = itertools.count()  # keeps the order of messages that are due at the same time
+        self._deleted = False
+
+    def put(self, message: LocalMessage, delay: float = 0) -> None:
+        """Add a message.
+
+        Args:
+            message: The message.
+            delay: Seconds until it is visible.
+
+        Raises:
+            QueueDoesNotExist: The queue has been deleted.
+        """
+        with self._changed:
+            if self._deleted:
+                raise QueueDoesNotExist
+            self._messages_by_id[message.id] = message
+            self._show(message, delay)
+            self._changed.notify()
+
+    def receive(
+        self, count: int, wait: float, visibility: float, gone: Callable[[], bool]
+    ) -> list[LocalMessage]:
+        """Receive messages.
+
+        Args:
+            count: How many at most.
+            wait: Seconds to wait for the first one.
+            visibility: Seconds for which they are hidden from others.
+            gone: Says whether the client has gone, and must not be given any.
+
+        Returns:
+            The messages, as copies.
+
+        Raises:
+            QueueDoesNotExist: The queue has been deleted.
+        """
+        deadline = time.monotonic() + wait
+        while not gone():
+            with self._changed:
+                if self._deleted:
+                    raise QueueDoesNotExist
+                taken, dead = self._take(count, visibility)
+                left = deadline - time.monotonic()
+                if not taken and not dead and left > 0:
+                    self._changed.wait(min(left, _LOOK_AGAIN))
+            for message in dead:  # without the lock: the other queue has its own
+                assert isinstance(self.dead_letter_queue, LocalQueue)
+                self.dead_letter_queue.put(message)
+            if taken or left <= 0:
+                return taken
+        return []
+
+    def remove(self, handle: str) -> None:
+        """Delete a message, unless it has been received again since.
+
+        Source: the documentation of SQS's DeleteMessage.
+
+        Args:
+            handle: The receipt handle of its latest receive.
+        """
+        with self._changed:
+            message = self._messages_by_id.get(_id_of(handle))
+            if message is not None and message.receipt_handle == handle:
+                del self._messages_by_id[message.id]
+
+    def hide(self, handle: str, seconds: float) -> None:
+        """Hide a message.
+
+        Args:
+            handle: The receipt handle of its latest receive.
+            seconds: For how long from now.
+
+        Raises:
+            InvalidParameterValue: It is not in flight with this handle.
+        """
+        with self._changed:
+            message = self._messages_by_id.get(_id_of(handle))
+            if (
+                message is None
+                or message.receipt_handle != handle
+                or message.visible_from <= time.monotonic()
+            ):
+                raise InvalidParameterValue(_NOT_IN_FLIGHT.format(handle))
+            self._show(message, seconds)
+            self._changed.notify()
+
+    def purge(self) -> None:
+        """Delete all messages."""
+        with self._changed:
+            self._messages_by_id.clear()
+            self._due.clear()
+
+    def close(self) -> None:
+        """End all long polls, because the queue has been deleted."""
+        with self._changed:
+            self._deleted = True
+            self._changed.notify_all()
+
+    def _show(self, message: LocalMessage, delay: float) -> None:
+        message.visible_from = time.monotonic() + delay
+        message.due = message.visible_from, next(self._turn)
+        heapq.heappush(self._due, (*message.due, message.id))
+
+    def _take(self, count: int, visibility: float) -> tuple[list[LocalMessage], list[LocalMessage]]:
+        """Return messages that are visible, and those for the dead letter queue; hold the lock."""
+        taken: list[LocalMessage] = []
+        dead: list[LocalMessage] = []
+        now = time.monotonic()
+        while len(taken) < count and self._due and self._due[0][0] <= now:
+            *due, identity = heapq.heappop(self._due)
+            message = self._messages_by_id.get(identity)
+            if message is None or message.due != tuple(due):
+                continue
+            if self._received_too_often(message):
+                dead.append(self._messages_by_id.pop(identity))
+            else:
+                taken.append(message)
+        for message in taken:
+            message.receipt_handle = f"{message.id}.{secrets.token_urlsafe(48)}"
+            message.approximate_receive_count += 1
+            message.approximate_first_receive_timestamp = (
+                message.approximate_first_receive_timestamp or int(unix_time_millis())
+            )
+            self._show(message, visibility)
+        return [copy.copy(message) for message in taken], dead
+
+    def _received_too_often(self, message: LocalMessage) -> bool:
+        most = (self.redrive_policy or {}).get("maxReceiveCount", 0)
+        return self.dead_letter_queue is not None and (message.approximate_receive_count >= most)
+
+    def _count(self, *, visible: bool, received: bool | None = None) -> int:
+        with self._changed:
+            now = time.monotonic()
+            return sum(
+                (message.visible_from <= now) is visible
+                and received in (None, message.approximate_receive_count > 0)
+                for message in self._messages_by_id.values()
+            )
+
+    @property
+    def approximate_number_of_messages(self) -> int:
+        """How many messages can be received."""
+        return self._count(visible=True)
+
+    @property
+    def approximate_number_of_messages_not_visible(self) -> int:
+        """How many messages are in flight."""
+        return self._count(visible=False, received=True)
+
+    @property
+    def approximate_number_of_messages_delayed(self) -> int:
+        """How many messages are delayed."""
+        return self._count(visible=False, received=False)
+
+    @property
+    def physical_resource_id(self) -> str:
+        """The queue's URL."""
+        return f"{self.endpoint}/{self.account_id}/{self.name}"
+
+
+def _id_of(handle: str) -> str:
+    identity, dot, _ = handle.partition(".")
+    if not dot:
+        raise ReceiptHandleIsInvalid
+    return identity

@@ -1,0 +1,245 @@
+"""Batch's scheduler: runs jobs as processes, a few at a time, with the states of AWS Batch.
+
+It knows nothing of moto.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
+from .processes import JobProcess
+
+__all__ = ["Scheduler"]
+
+_ENTRY_POINT: Final = "rios-awsbatch-worker"  # of every image
+_MISSING_IMAGE: Final = "missing/"
+_TIMED_OUT: Final = "Job attempt duration exceeded timeout"
+
+
+class Scheduler:
+    """Runs jobs, first come first served, in each compute environment so many at once.
+
+    Threads: one per running job, in `_attempt`; it has the process started and waits for its end.
+    A timer for each job with a timeout. All others are the callers'.
+
+    Args:
+        workers: How many jobs run at once in a compute environment; with 0, jobs stay RUNNABLE.
+        stop_grace: Seconds between SIGTERM and SIGKILL.
+        environment: The environment variables of all jobs.
+        scratch: A folder. Each attempt has a folder in it, which is deleted when it ends.
+        log: Takes the name of a log group, that of a log stream, and a line of output.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        stop_grace: float,
+        environment: Mapping[str, str],
+        scratch: Path,
+        log: Callable[[str, str, str], None],
+    ) -> None:
+        self._stop_grace = stop_grace
+        self._environment = environment
+        self._scratch = scratch
+        self._log = log
+        self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
+        self._workers = workers
+        self._jobs: dict[str, Job] = {}
+        self._processes: dict[Job, JobProcess] = {}
+        # By compute environment:
+        self._runnable: dict[str, collections.deque[Job]] = collections.defaultdict(
+            collections.deque
+        )
+        self._running: collections.Counter[str] = collections.Counter()
+
+    def submit(self, job: Job) -> None:
+        """Take a job, with its children if it is the parent of an array."""
+        with self._changed:
+            self._jobs[job.id] = job
+            if job.children:
+                job.status = "PENDING"
+                job.unfinished = len(job.children)
+            for single in job.singles:
+                self._jobs[single.id] = single
+                self._enqueue(single)
+            self._dispatch()
+
+    def find(self, identity: str) -> Job | None:
+        """Return the job with this id or ARN."""
+        with self._changed:
+            return self._jobs.get(identity.rpartition("/")[2])
+
+    def submitted(self) -> list[Job]:
+        """Return all jobs that were submitted, without children of arrays, the newest first."""
+        with self._changed:
+            return [job for job in reversed(self._jobs.values()) if job.parent is None]
+
+    @contextlib.contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Keep all jobs as they are inside the context, so that what is read fits together."""
+        with self._changed:
+            yield
+
+    def terminate(self, job: Job, reason: str, *, started: bool = True) -> None:
+        """End a job with its children.
+
+        Args:
+            job: The job.
+            reason: Its status reason.
+            started: Whether to end those that have started, too.
+        """
+        with self._changed:
+            if job.children and job.status not in ENDED:
+                job.stop_reason = job.stop_reason or reason
+            for single in job.singles:
+                if single.status in BEFORE_START:
+                    single.stop_reason = reason
+                    single.end("FAILED", reason)
+                elif started:
+                    self._stop(single, reason)
+
+    def close(self) -> None:
+        """End all jobs, and wait until their processes have ended."""
+        with self._changed:
+            self._workers = 0
+            for job in list(self._jobs.values()):
+                self.terminate(job, "The embedded AWS ends")
+            self._changed.wait_for(lambda: not self._running.total())
+
+    # With the lock held
+
+    def _enqueue(self, job: Job) -> None:
+        job.status = "RUNNABLE"
+        self._runnable[job.spec.compute_environment].append(job)
+
+    def _dispatch(self) -> None:
+        for environment, waiting in self._runnable.items():
+            while waiting and self._running[environment] < self._workers:
+                job = waiting.popleft()
+                if job.status == "RUNNABLE":
+                    job.status = "STARTING"
+                    job.attempts.append(_new_attempt(job))
+                    self._running[environment] += 1
+                    threading.Thread(
+                        target=self._attempt, args=[job], name=f"job-{job.id}", daemon=True
+                    ).start()
+
+    def _conclude(self, job: Job, outcome: Outcome) -> None:
+        if job.stop_reason is not None:
+            job.end("FAILED", job.stop_reason)
+        elif outcome.exit_code == 0:
+            job.end("SUCCEEDED", outcome.status_reason)
+        elif len(job.attempts) < job.spec.attempts and job.spec.retries(outcome):
+            job.status_reason = outcome.status_reason
+            self._enqueue(job)
+        else:
+            job.end("FAILED", outcome.status_reason)
+
+    # In the thread of a running job
+
+    def _attempt(self, job: Job) -> None:
+        attempt = job.attempts[-1]
+        outcome = Outcome()
+        try:
+            outcome = self._run(job, attempt)
+        finally:
+            with self._changed:
+                if job.stop_reason is not None:
+                    outcome = dataclasses.replace(outcome, status_reason=job.stop_reason)
+                attempt.outcome, attempt.stopped = outcome, now()
+                self._processes.pop(job, None)
+                self._conclude(job, outcome)
+                self._running[job.spec.compute_environment] -= 1
+                self._dispatch()
+                self._changed.notify_all()
+
+    def _run(self, job: Job, attempt: Attempt) -> Outcome:
+        if job.spec.image.startswith(_MISSING_IMAGE):
+            reason = f"CannotPullContainerError: there is no image {job.spec.image}"
+            return Outcome(reason=reason, status_reason=reason)
+        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+            try:
+                process = self._start(job, attempt, Path(folder))
+            except (OSError, ValueError) as error:
+                return Outcome(
+                    reason=f"CannotStartContainerError: {error}",
+                    status_reason="Task failed to start",
+                )
+            if process is None:
+                return Outcome()
+            with self._time_limit(job):
+                code = process.wait(
+                    lambda line: self._log(job.spec.log_group, attempt.log_stream, line)
+                )
+            return Outcome(exit_code=code)
+
+    def _start(self, job: Job, attempt: Attempt, folder: Path) -> JobProcess | None:
+        """Start a job's process, unless the job has been stopped."""
+        command = job.spec.command or (_ENTRY_POINT,)
+        environment = {
+            **self._environment,
+            "TMPDIR": str(folder),
+            **job.spec.environment,
+            **_identity(job),
+        }
+        # Starting takes a moment. Whoever stops the job meanwhile must find the process.
+        with self._changed:
+            if job.stop_reason is not None:
+                return None
+            process = self._processes[job] = JobProcess(command, environment, folder)
+            attempt.started = now()
+            job.status = "RUNNING"
+            return process
+
+    @contextlib.contextmanager
+    def _time_limit(self, job: Job) -> Iterator[None]:
+        """Stop a job that takes longer than its timeout."""
+        if job.spec.timeout is None:
+            yield
+            return
+        timer = threading.Timer(job.spec.timeout, self._stop, [job, _TIMED_OUT])
+        timer.name = f"timeout-{job.id}"
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _stop(self, job: Job, reason: str) -> None:
+        with self._changed:
+            if job.status in ENDED or job.stop_reason is not None:
+                return
+            job.stop_reason = reason
+            process = self._processes.get(job)
+        if process is not None:
+            process.stop(self._stop_grace)
+
+
+def _new_attempt(job: Job) -> Attempt:
+    return Attempt(f"{job.spec.definition_name}/default/{uuid.uuid4().hex}")
+
+
+def _identity(job: Job) -> dict[str, str]:
+    """Return what Batch tells every job about itself.
+
+    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
+    """
+    array = {}
+    if job.parent is not None:
+        array["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
+        array["AWS_BATCH_JOB_ARRAY_SIZE"] = str(len(job.parent.children))
+    return {
+        "AWS_BATCH_JOB_ID": job.id,
+        "AWS_BATCH_JOB_ATTEMPT": str(len(job.attempts)),
+        "AWS_BATCH_JQ_NAME": job.spec.queue_name,
+        "AWS_BATCH_CE_NAME": job.spec.compute_environment,
+        **array,
+    }
