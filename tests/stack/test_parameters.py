@@ -87,10 +87,13 @@ def test_parameters_that_do_not_fit_together(given, told):
 def test_what_is_not_asked_for_may_have_no_effect():
     """What a stack has from the time when it was on EC2 is no mistake; nor is a default."""
     before = {**DEFAULTS, "VolumeSize": "90", "InstanceTypes": "c7g"}
-    checked_parameters({"ComputeType": "fargate", "InstanceTypes": ""}, before)
-    checked_parameters({"VpcId": "vpc-1", "SubnetIds": "subnet-1"}, {**DEFAULTS, "AZ1": "a"})
+    given = {"ComputeType": "fargate", "InstanceTypes": ""}
+    assert checked_parameters(given, before) == {**given, "MaxVCPUS": "32"}
+    given = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
+    assert checked_parameters(given, {**DEFAULTS, "AZ1": "a"}) == {**given, "MaxVCPUS": "32"}
 
 
 def test_rios_s_default_memory_is_fine_everywhere():
     """RIOS's default is 4000 MiB; on Fargate the template makes it 4096."""
-    checked_parameters({"ComputeType": "fargate"}, DEFAULTS)
+    given = {"ComputeType": "fargate"}
+    assert checked_parameters(given, DEFAULTS) == {**given, "MaxVCPUS": "32"}
