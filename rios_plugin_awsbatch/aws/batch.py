@@ -28,14 +28,14 @@ UNFINISHED: "Final[tuple[JobStatusType, ...]]" = (
 )
 ENDED: "Final[tuple[JobStatusType, ...]]" = ("SUCCEEDED", "FAILED")
 STATES: Final = (*UNFINISHED, *ENDED)
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html: so many ids in one request
+# Ids in one request: https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
 DESCRIBED_JOBS: Final = 100
 
 
 def container_overrides(
     environment: Mapping[str, str], vcpus: float | None, memory: int | None
 ) -> Any:
-    """Return what a job has that its job definition does not say.
+    """Return container overrides: what a job changes of its job definition.
 
     Args:
         environment: Its environment variables.
@@ -56,24 +56,36 @@ def container_overrides(
 
 
 def latest_definition(batch: "BatchClient", name: str) -> Any:
-    """Return what Batch knows of a job definition: the revision that is named, else the latest active one.
+    """Return Batch's description of a job definition.
 
     Args:
         batch: The client.
-        name: Its name, with or without a revision, or its ARN.
+        name: Its name, for the latest active revision; or its name and revision, as in ``name:3``;
+            or its ARN.
 
     Returns:
-        Batch's description; None if there is no such definition.
+        The description; None if there is no such active definition.
     """
     name = name.rpartition("/")[2]
-    wanted: Any = {"jobDefinitions": [name]} if ":" in name else {"jobDefinitionName": name}
-    pages = batch.get_paginator("describe_job_definitions").paginate(**wanted, status="ACTIVE")
-    found: list[Any] = [definition for page in pages for definition in page["jobDefinitions"]]
+    # Batch takes a revision without any other parameter, and describes inactive ones too:
+    # https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobDefinitions.html
+    wanted: Any = (
+        {"jobDefinitions": [name]}
+        if ":" in name
+        else {"jobDefinitionName": name, "status": "ACTIVE"}
+    )
+    pages = batch.get_paginator("describe_job_definitions").paginate(**wanted)
+    found: list[Any] = [
+        definition
+        for page in pages
+        for definition in page["jobDefinitions"]
+        if definition.get("status") == "ACTIVE"
+    ]
     return max(found, key=lambda definition: definition["revision"], default=None)
 
 
 def reason_of(job: Any) -> str:
-    """Return why a job failed, as Batch tells it in a description or a summary of the job."""
+    """Return why a job failed, from Batch's description or summary of it."""
     container = job.get("container", {})
     parts = [job.get("statusReason", ""), container.get("reason", "")]
     if container.get("exitCode") is not None:
@@ -82,16 +94,26 @@ def reason_of(job: Any) -> str:
 
 
 def advice_for(reason: str) -> str:
-    """Say what to do about a reason that Batch gives; Batch has no codes for them."""
+    """Say what to do about a reason that Batch gives; Batch has no codes for reasons."""
     if "CannotPull" in reason or "pull image" in reason:
-        return "The image cannot be pulled: push it to the stack's repository, or correct its name in the job definition."
+        return (
+            "The image cannot be pulled: push it to the stack's repository, or correct its name in "
+            "the job definition."
+        )
     if "ResourceInitializationError" in reason:
         return (
-            "The job could not be set up before its container began, mostly because its subnets have no way to ECR and "
-            "CloudWatch: give jobs public addresses, or the subnets a NAT gateway or endpoints."
+            "The job could not be set up before its container started, usually because its subnets "
+            "cannot reach ECR and CloudWatch: give jobs public addresses, or the subnets a NAT "
+            "gateway or endpoints."
         )
     if "OutOfMemory" in reason or "memory usage" in reason:
-        return "The container ran out of memory: give the job definition more, or make the blocks smaller."
+        return (
+            "The container ran out of memory: give the job definition more, or make the blocks "
+            "smaller."
+        )
     if "RESOURCE" in reason or "MISCONFIGURATION" in reason:
-        return "The compute environment cannot run such a job: compare vcpus and memory with its instance types."
-    return "The workers' log streams in the log group of the job definition tell more."
+        return (
+            "The compute environment cannot run such a job: compare its vCPUs and memory with the "
+            "instance types."
+        )
+    return "The log streams in the job definition's log group may tell more."

@@ -1,6 +1,7 @@
-"""What boto3's errors mean, and what to do about them; recognised by class and code, never by their words."""
+"""What boto3's errors mean and what to do about them, by class and code, never by their words."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,20 +15,27 @@ __all__ = [
     "AnswerError",
     "error_code",
     "explained",
+    "is_missing_object",
     "is_missing_queue",
     "is_missing_stack",
     "is_passing",
+    "logged",
     "sentence_for",
 ]
 
+log = logging.getLogger(__name__)
+
 
 class AnswerError(botocore.exceptions.BotoCoreError):
-    """What came back is no answer of AWS's: HTML of a proxy, or half of an answer."""
+    """Something else than AWS's answer came back: a proxy's HTML, or half an answer."""
 
-    fmt = "the answer to {operation} is none of {service}'s (it begins {body}): a proxy or a cut connection"
+    fmt = (
+        "the answer to {operation} did not come from AWS's {service} service (it begins {body}); "
+        "look for a proxy, a login page or a cut connection between here and AWS"
+    )
 
 
-# What clients raise. botocore's parsers have an error of their own, beside the root of all others.
+# What clients raise. The error of botocore's parsers does not have the root of all the others.
 AWS_ERRORS: Final = (
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
@@ -35,23 +43,49 @@ AWS_ERRORS: Final = (
 )
 _UNREACHABLE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 _NO_ANSWER: Final = (AnswerError, botocore.parsers.ResponseParserError)
+_NO_CREDENTIALS: Final = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+)
 _LOGGED_OUT: Final = (
     botocore.exceptions.SSOError,
     botocore.exceptions.TokenRetrievalError,
     *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
 )
+# The first class that an error belongs to decides.
+_SENTENCES: Final = (
+    (AWSBatchException, "{error}"),
+    (_NO_CREDENTIALS, "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."),
+    (
+        botocore.exceptions.ProfileNotFound,
+        "{error}; correct AWS_PROFILE, or add the profile with `aws configure`.",
+    ),
+    (
+        _LOGGED_OUT,
+        "you are not logged in to AWS ({error}); run `aws sso login`, with your --profile if any.",
+    ),
+    (
+        botocore.exceptions.CredentialRetrievalError,
+        "the AWS credentials cannot be retrieved ({error}); log in again, or check the profile.",
+    ),
+    (_UNREACHABLE, "AWS cannot be reached ({error})."),
+)
 _STALE: Final = {
     "ExpiredToken",
     "ExpiredTokenException",
+    "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidToken",
     "UnrecognizedClientException",
 }
-_DENIED: Final = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_DENIED: Final = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _THROTTLED: Final = {
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestTimeout",
     "SlowDown",
     "Throttling",
     "ThrottlingException",
-    "RequestThrottled",
     "TooManyRequestsException",
 }
 _SERVER_ERROR: Final = 500
@@ -59,27 +93,13 @@ _SERVER_ERROR: Final = 500
 
 def sentence_for(error: Exception) -> str:
     """Say what an error of boto3's means and what to do, where that is known."""
-    if isinstance(error, AWSBatchException):
-        return str(error)
-    if isinstance(
-        error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError
-    ):
-        return "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."
-    if isinstance(error, botocore.exceptions.ProfileNotFound):
-        return f"{error}; correct AWS_PROFILE, or add the profile with `aws configure`."
-    if isinstance(error, _LOGGED_OUT):
-        return f"you are not logged in to AWS ({error}); run `aws sso login`, with --profile if you use one."
-    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
-        return f"the AWS credentials cannot be had ({error}); log in again, or see the profile's settings."
-    if isinstance(error, botocore.exceptions.ClientError):
-        code = error_code(error)
-        if code in _STALE:
-            return f"AWS does not accept the credentials ({code}); renew them."
-        if code in _DENIED:
-            return f"these credentials may not do that ({error})."
-    if isinstance(error, _UNREACHABLE):
-        return f"AWS cannot be reached ({error})."
-    return str(error)
+    code = error_code(error)
+    if code in _STALE:
+        return f"AWS does not accept the credentials ({code}); renew them."
+    if code in _DENIED:
+        return f"these credentials do not allow that ({error})."
+    matching = (sentence for kinds, sentence in _SENTENCES if isinstance(error, kinds))
+    return next(matching, "{error}").format(error=error)
 
 
 @contextlib.contextmanager
@@ -91,28 +111,48 @@ def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
         raise kind(f"{what}: {sentence_for(error)}") from error
 
 
+@contextlib.contextmanager
+def logged(what: str, prefix: str = "") -> Iterator[None]:
+    """Log an error instead of raising it, where something else matters more.
+
+    Args:
+        what: What is attempted, "delete the files" for instance.
+        prefix: How the line begins, "run=ID " for instance.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("%scould not %s: %s", prefix, what, sentence_for(error))
+
+
 def error_code(error: Exception) -> str:
-    """Return AWS's code of an error, "NoSuchKey" for instance; empty if it is no answer of AWS's."""
+    """Return AWS's code of an error, "NoSuchKey" for instance; empty if AWS did not answer."""
     if not isinstance(error, botocore.exceptions.ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_missing_object(error: Exception) -> bool:
+    """Say whether S3 has no such object; the answer to a HEAD request has no code of its own."""
+    return error_code(error) in {"404", "NoSuchKey"}
+
+
 def is_missing_queue(error: Exception) -> bool:
-    """Say whether `error` means that a queue does not exist (any more)."""
+    """Say whether a queue does not exist, or no longer exists."""
     return error_code(error).endswith(("NonExistentQueue", "QueueDoesNotExist"))
 
 
 def is_missing_stack(error: Exception) -> bool:
-    """Say whether DescribeStacks, asked for one stack by a name that is well formed, says that there is none.
+    """Say whether DescribeStacks, asked for one stack by a valid name, found none.
 
-    CloudFormation has no code for that; ValidationError is what is left when the name is right.
+    CloudFormation has no code of its own for that; a valid name leaves nothing else that could be
+    a ValidationError.
     """
     return error_code(error) == "ValidationError"
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether `error` is an outage that may pass: no connection, throttling, or trouble within AWS."""
+    """Say whether an outage may pass: no connection, throttling, or trouble within AWS."""
     if isinstance(error, botocore.exceptions.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= _SERVER_ERROR or error_code(error) in _THROTTLED

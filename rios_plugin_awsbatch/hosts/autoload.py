@@ -80,15 +80,20 @@ def loaded(module: "ModuleType") -> None:
 
 def install() -> None:
     """Install the hook, once, and load our managers for those of RIOS's modules that are there already."""
-    if any(
-        getattr(finder, "__qualname__", "") == RiosFinder.__qualname__ for finder in sys.meta_path
-    ):
+    if installed():
         return
     sys.meta_path.insert(0, RiosFinder)
     present = [name for name in (*GROUPS, REPLACED) if name in sys.modules]
     if present and _wanted():
         for name in present:
             loaded(sys.modules[name])
+
+
+def installed() -> bool:
+    """Say whether the hook is installed, by this module or by the copy beside the package."""
+    return any(
+        getattr(finder, "__qualname__", "") == RiosFinder.__qualname__ for finder in sys.meta_path
+    )
 
 
 def _wanted() -> bool:
