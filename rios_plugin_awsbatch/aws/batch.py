@@ -66,20 +66,15 @@ def latest_definition(batch: "BatchClient", name: str) -> Any:
     Returns:
         The description; None if there is no such active definition.
     """
-    name = name.rpartition("/")[2]
-    # Batch takes a revision without any other parameter, and describes inactive ones too:
-    # https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobDefinitions.html
-    wanted: Any = (
-        {"jobDefinitions": [name]}
-        if ":" in name
-        else {"jobDefinitionName": name, "status": "ACTIVE"}
+    name, _, revision = name.rpartition("/")[2].partition(":")
+    pages = batch.get_paginator("describe_job_definitions").paginate(
+        jobDefinitionName=name, status="ACTIVE"
     )
-    pages = batch.get_paginator("describe_job_definitions").paginate(**wanted)
     found: list[Any] = [
         definition
         for page in pages
         for definition in page["jobDefinitions"]
-        if definition.get("status") == "ACTIVE"
+        if not revision or str(definition["revision"]) == revision
     ]
     return max(found, key=lambda definition: definition["revision"], default=None)
 

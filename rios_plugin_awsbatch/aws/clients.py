@@ -49,8 +49,8 @@ class Clients:
 
     def __init__(self, region: str) -> None:
         self.region = region
-        self._session = boto3.Session(region_name=region)
-        self._making = threading.Lock()  # guards the session and `_made`
+        self._making = threading.Lock()  # guards `_session` and `_made`
+        self._session: boto3.Session | None = None  # reads the user's configuration when made
         self._made: dict[tuple[str, str], Any] = {}
         self._counting = threading.Lock()  # guards `_requests`
         self._requests: collections.Counter[str] = collections.Counter()
@@ -109,14 +109,21 @@ class Clients:
     def _client(self, service: Any, region: str | None = None) -> Any:
         identity = (service, region or self.region)
         if identity not in self._made:
-            self._session.get_credentials()  # a request, perhaps: not under the lock
+            session = self._opened_session()
+            session.get_credentials()  # a request, perhaps: not under the lock
             with self._making:
                 if identity not in self._made:
-                    client = self._session.client(service, region_name=identity[1], config=_CONFIG)
+                    client = session.client(service, region_name=identity[1], config=_CONFIG)
                     client.meta.events.register("before-send", self._count)
                     client.meta.events.register("before-parse", _check_answer)
                     self._made[identity] = client
         return self._made[identity]
+
+    def _opened_session(self) -> boto3.Session:
+        with self._making:
+            if self._session is None:
+                self._session = boto3.Session(region_name=self.region)
+            return self._session
 
     def _count(self, event_name: str, **_: Any) -> None:
         with self._counting:
