@@ -20,6 +20,9 @@ def configure_logging(level: int | str, *, with_time: bool = True) -> None:
     time = "%(asctime)s " if with_time else ""
     logging.basicConfig(level=level, format=f"{time}%(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
+    # Its warning about credentials that cannot be refreshed has a traceback; the error that follows
+    # is told as a sentence.
+    logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
 
 
 def exit_status(returncode: int) -> int:

@@ -115,7 +115,9 @@ class Clients:
                 if identity not in self._made:
                     client = session.client(service, region_name=identity[1], config=_CONFIG)
                     client.meta.events.register("before-send", self._count)
-                    client.meta.events.register("before-parse", _check_answer)
+                    # Two wildcards go before botocore's own "before-parse.s3.*", which takes HTML
+                    # for an error within S3.
+                    client.meta.events.register("before-parse.*.*", _check_answer)
                     self._made[identity] = client
         return self._made[identity]
 

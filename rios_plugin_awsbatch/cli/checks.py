@@ -174,7 +174,8 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
         yield Finding("bad", "AWS credentials", sentence_for(error))
         return None
     yield Finding("good", "AWS credentials", who)
-    what = str(StackOutputs(settings.stack, settings.region)).capitalize()
+    where = str(StackOutputs(settings.stack, settings.region))
+    what = where[0].upper() + where[1:]
     try:
         stack = read_stack(clients, settings, *RUNS_NEED)
     except StackError as error:

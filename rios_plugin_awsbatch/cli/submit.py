@@ -94,6 +94,7 @@ def submit(  # noqa: PLR0913 - the options of a command
     \b
         rios-awsbatch submit ndvi.py --follow -- /vsis3/b/in.tif /vsis3/b/out.tif
     """  # noqa: D301 - click keeps the lines after such a mark as they are
+    environment = dict(_variable(one) for one in variables)
     script = None
     if no_script:
         if image is None or folder is not None or requirements is not None:
@@ -104,19 +105,12 @@ def submit(  # noqa: PLR0913 - the options of a command
         raise click.UsageError("Which script? Give --no-script if the image holds its own.")
     else:
         script = script_at(Path(arguments[0]), arguments[1:], folder, requirements)
-    options = JobOptions(
-        image=image,
-        command=arguments if no_script else (),
-        vcpus=vcpus,
-        memory=memory,
-        timeout=timeout,
-        threads=threads,
-        environment=dict(_variable(one) for one in variables),
-    )
+    command = arguments if no_script else ()
+    options = JobOptions(image, command, vcpus, memory, timeout, threads, environment)
     clients, settings, stack = opened = opened_jobs()
     job = submit_job(clients, settings, stack, script, options)
-    size = f"{arguments[0]} ({job.size / 1024:.1f} KiB)" if script else "The image's own script"
-    note(f"{size} is job {job.job_id} on {stack}, in image {job.image}")
+    what = f"{arguments[0]} ({job.size / 1024:.1f} KiB)" if script else "The image's own script"
+    note(f"{what} is job {job.job_id} on {stack}, in image {job.image}")
     if follow:
         sys.exit(follow_job(opened, job.job_id))
     note(

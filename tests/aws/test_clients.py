@@ -19,6 +19,7 @@ READ = {
         logGroupName="group", logStreamName="stream"
     )["events"],
     "s3 get": lambda clients: clients.s3.get_object(Bucket="bucket", Key="key")["Body"].read(),
+    "s3 head": lambda clients: clients.s3.head_object(Bucket="bucket", Key="key")["ETag"],
     "s3 list": lambda clients: clients.s3.list_objects_v2(Bucket="bucket")["KeyCount"],
     "sqs receive": lambda clients: clients.sqs.receive_message(QueueUrl=QUEUE),
     "sqs send": lambda clients: clients.sqs.send_message(QueueUrl=QUEUE, MessageBody="text"),
@@ -42,9 +43,10 @@ EMPTY = Answer(b"")
 def test_html_of_a_proxy_is_an_error_that_may_pass(clients, answers, answer, call):
     """A login page of a network in AWS's place is never an answer, whatever is asked of whom."""
     answers.set(answer)
-    with pytest.raises(AWS_ERRORS) as caught:
+    with pytest.raises(AnswerError) as caught:
         call(clients)
     assert is_passing(caught.value)
+    assert len(answers.asked) == 1
 
 
 @pytest.mark.parametrize("call", READ.values(), ids=READ)

@@ -296,7 +296,7 @@ def test_type_stubs_are_imported_for_types_only():
         ("worker", {"rios", "moto", "click", "rich", "pluggy"}),
         ("jobmanager", {"moto", "click", "rich", "osgeo"}),
         ("messages", {"boto3", "numpy", "cloudpickle"}),
-        ("cli", {"boto3", "pydantic", "moto", "osgeo"}),
+        ("cli.__main__", {"boto3", "pydantic", "moto", "osgeo"}),
     ],
 )
 def test_a_process_loads_no_more_than_it_needs(module, heavy):

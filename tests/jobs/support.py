@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+from rios_plugin_awsbatch.aws.batch import STATES
 from tests.support.helpers import eventually
 
 DEFINITIONS = ["riosJobDefinition", "riosJobDefinitionMain", "riosJobDefinitionMainScript"]
@@ -84,7 +85,8 @@ def wheel(folder):
     files = {
         "lighthouse.py": "def beam(n):\n    return 'beam ' * n\n",
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: lighthouse\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\n"
+        "Root-Is-Purelib: true\nTag: py3-none-any\n",
     }
     lines = []
     with zipfile.ZipFile(path, "w") as packed:
@@ -128,3 +130,14 @@ def running(identity, text):
         lambda: text in run("rios-awsbatch", "logs", identity).out,
         f"{identity} does not say {text}",
     )
+
+
+def jobs_of(cloud):
+    """Return the ids of all jobs on the stack's queues."""
+    queues = ("BatchProcessingJobQueueName", "BatchProcessingJobQueueNameMain")
+    listed = [
+        cloud.batch.list_jobs(jobQueue=cloud.outputs[queue], jobStatus=status)
+        for queue in queues
+        for status in STATES
+    ]
+    return {job["jobId"] for answer in listed for job in answer["jobSummaryList"]}

@@ -10,7 +10,7 @@ from tests.support.helpers import eventually
 
 
 def test_ctrl_c_while_following_leaves_the_job(stack, script):
-    """Nobody is there to be asked: the job goes on, and it is said how to see it again and how to end it."""
+    """Without a terminal, nobody is asked: the job goes on, and how to see or end it is said."""
     ended = submit(script(BUSY))
     running(ended.job, "busy")
     watching = start("rios-awsbatch", "logs", "--follow", ended.job)

@@ -6,7 +6,7 @@ from tests.jobs.support import run
 
 
 def test_main_without_a_submission():
-    """`rios-awsbatch-main` outside of such a job is one sentence; --version and --help work without AWS."""
+    """Outside of such a job, it says so; --version and --help work without AWS."""
     ended = run("rios-awsbatch-main")
     assert ended.code == 1
     assert ended.err.startswith("rios-awsbatch-main: RIOS_AWSBATCH_SUBMISSION is not set")

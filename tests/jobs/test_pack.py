@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.jobs.files import fetched
 from rios_plugin_awsbatch.jobs.pack import pack, script_at
-from tests.jobs.support import SCRIPTS, run
+from tests.jobs.support import SCRIPTS, jobs_of, run
 
 
 def packed(path, **more):
@@ -22,48 +23,79 @@ def packed(path, **more):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("given", "sentence"),
     [
-        (["nowhere.py"], "The script nowhere.py does not exist."),
-        (["folder"], "The script folder is a folder."),
-        (["main.py", "--folder", "nowhere"], "There is no folder nowhere."),
+        ({"path": "nowhere.py"}, "The script nowhere.py does not exist."),
+        ({"path": "folder"}, "The script folder is a folder."),
+        ({"folder": "nowhere"}, "There is no folder nowhere."),
         (
-            ["main.py", "--folder", "folder"],
+            {"folder": "folder"},
             "main.py is not in folder; the folder that travels must hold the script.",
         ),
-        (
-            ["main.py", "--requirements", "nowhere"],
-            "The list of requirements nowhere does not exist.",
-        ),
-        (
-            ["main.py", "--folder", "."],
-            "is a link to a folder, which cannot travel; copy it, or move it away.",
-        ),
+        ({"requirements": "nowhere"}, "The list of requirements nowhere does not exist."),
     ],
 )
-def test_what_cannot_travel(stack, script, tmp_path, words, sentence):
-    """One clear sentence, and no job."""
+def test_what_is_missing_is_named(script, tmp_path, monkeypatch, given, sentence):
+    """The sentence names it as the user did."""
+    script("")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    paths = {name: Path(value) for name, value in {"path": "main.py", **given}.items()}
+    with pytest.raises(SubmissionError) as caught:
+        script_at(**paths)
+    assert str(caught.value) == sentence
+
+
+def test_what_cannot_travel_is_named(script, tmp_path):
+    """Neither links to folders nor what is no file."""
+    path = script("", "project/main.py")
+    (tmp_path / "project" / "folder").mkdir()
+    link = tmp_path / "project" / "link"
+    link.symlink_to("folder")
+    with pytest.raises(SubmissionError, match="project/link is a link to a folder, which cannot"):
+        packed(path, folder=path.parent)
+    link.unlink()
+    os.mkfifo(link)
+    with pytest.raises(SubmissionError, match="project/link is a socket, a pipe or a device"):
+        packed(path, folder=path.parent)
+
+
+def test_what_cannot_travel_leaves_nothing(stack, script, tmp_path):
+    """One clear sentence, no job, and nothing in the bucket."""
     script("")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
-    before = len(
-        stack.batch.list_jobs(jobQueue=stack.job_queue, jobStatus="SUCCEEDED")["jobSummaryList"]
-    )
-    ended = run("rios-awsbatch", "submit", *words, cwd=tmp_path)
+    before = jobs_of(stack)
+    ended = run("rios-awsbatch", "submit", "main.py", "--folder", ".", cwd=tmp_path)
     assert ended.code == 1
     assert ended.err.startswith("rios-awsbatch: ")
-    assert ended.err.endswith(f"{sentence}\n")
-    assert stack.objects("submissions/") == []
-    assert (
-        len(
-            stack.batch.list_jobs(jobQueue=stack.job_queue, jobStatus="SUCCEEDED")["jobSummaryList"]
-        )
-        == before
+    assert ended.err.endswith(
+        "is a link to a folder, which cannot travel; copy it, or move it away.\n"
     )
+    assert stack.objects("submissions/") == []
+    assert jobs_of(stack) == before
+
+
+def test_the_same_files_make_the_same_archive(script):
+    """Nothing in it depends on when it is made."""
+    path = script("print('once')", "project/main.py")
+    (first, digest), (second, again) = packed(path), packed(path)
+    assert first.getvalue() == second.getvalue()
+    assert digest == again
+
+
+def test_a_link_to_a_script_travels_under_its_own_name(script, tmp_path):
+    """It runs as it is called, with what it points to."""
+    script("print('real')", "elsewhere/real.py")
+    link = tmp_path / "link.py"
+    link.symlink_to("elsewhere/real.py")
+    archive, _ = packed(link)
+    with tarfile.open(fileobj=archive) as tar:
+        assert tar.extractfile("files/link.py").read() == b"print('real')"
 
 
 def test_the_archive_tells_nothing_of_who_made_it(script):
-    """Neither the user's name nor the script's place is in it, and what nobody needs is left out."""
+    """It holds neither the user's name nor the script's place, and nothing that nobody needs."""
     path = script("pass", "project/main.py")
     for unwanted in (".git/config", "__pycache__/main.pyc", ".venv/bin/python"):
         script("", f"project/{unwanted}")
@@ -78,7 +110,7 @@ def test_the_archive_tells_nothing_of_who_made_it(script):
 
 
 def test_files_that_are_not_those_submitted_are_not_run(stack, script):
-    """Whoever changes the archive in the bucket changes its SHA-256: nothing of it is run, in main or in workers."""
+    """A changed archive has another SHA-256: nothing of it is run, in main or in workers."""
     archive, _ = packed(script("print('forged')"))
     _, digest = packed(script("print('submitted')"))
     stack.s3.put_object(

@@ -22,7 +22,7 @@ from tests.support.helpers import eventually
 
 
 def test_a_script_runs_as_the_main_job_and_starts_workers(stack, script):
-    """The script's log is shown, its workers are other jobs, and nothing of the submission is left at its end."""
+    """Its log is shown, its workers are other jobs, and nothing of the submission is left."""
     ended = follow(script(CALLS_WORKERS))
     assert (ended.code, "computed elsewhere: True\n" in ended.out) == (0, True), ended
     assert f"Job {ended.job} succeeded." in ended.err
@@ -42,7 +42,7 @@ def test_without_follow_the_job_goes_on_by_itself(stack, script):
 
 @pytest.mark.usefixtures("stack")
 def test_arguments_and_variables_arrive(script, monkeypatch):
-    """ARGS arrive as they are; --threads and --env are in the environment, and settings made here hold there."""
+    """ARGS arrive as they are; --threads, --env and the settings here are in its environment."""
     path = script("""
         import os, sys
         print(sys.argv[1:])
@@ -78,7 +78,7 @@ def test_arguments_and_variables_arrive(script, monkeypatch):
 
 @pytest.mark.usefixtures("stack")
 def test_a_folder_travels_to_the_workers_too(script, tmp_path):
-    """Modules beside the script and in the folder are there in main and in its workers, data and modes as well."""
+    """Main and its workers have the modules beside the script and in the folder, and the data."""
     root = tmp_path / "project"
     path = script(
         """
@@ -88,7 +88,8 @@ def test_a_folder_travels_to_the_workers_too(script, tmp_path):
 
         print(open("data/table.txt").read(), os.access("data/tool", os.X_OK))
         with BatchExecutor(1) as executor:
-            print(executor.submit(beside.where).result(), executor.submit(package.within.where).result())
+            wheres = [beside.where, package.within.where]
+            print(*[executor.submit(where).result() for where in wheres])
         """,
         "project/scripts/main.py",
     )
@@ -103,7 +104,7 @@ def test_a_folder_travels_to_the_workers_too(script, tmp_path):
 
 @pytest.mark.usefixtures("stack")
 def test_requirements_are_installed_in_main_and_in_workers(script, tmp_path):
-    """What the list of requirements names can be imported by the script and by what workers compute."""
+    """The script and its workers can import what the list of requirements names."""
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"# a list\nlighthouse @ {wheel(tmp_path).as_uri()}\n")
     path = script("""
@@ -137,11 +138,19 @@ def test_a_name_of_one_letter_is_a_name(stack, script):
     succeeds(stack, ended.job)
 
 
+def test_a_script_can_submit_another(stack, script, monkeypatch):
+    """What the environment says of a main job's own files is not passed on."""
+    monkeypatch.setenv("RIOS_AWSBATCH_SUBMISSION", f"1:{'0' * 64}")
+    ended = submit(script("print('the other')"))
+    succeeds(stack, ended.job)
+    assert "the other\n" in run("rios-awsbatch", "logs", ended.job).out
+
+
 # The image
 
 
 def test_by_default_it_runs_in_the_image_of_the_workers(stack, script):
-    """The stack has a job definition for that: nothing is registered for the job, and it may do what main may."""
+    """The stack has a job definition for that, with main's role: nothing is registered."""
     ended = submit(script("import time; time.sleep(60)"))
     assert definitions(stack) == DEFINITIONS
     described = job(stack, ended.job)

@@ -840,7 +840,7 @@ def test_ctrl_c_is_answered(capsys):
         _create(Interrupted(), {"zones": (), "tags": ()}, wait=True)
     assert (
         capsys.readouterr().err
-        == "CloudFormation goes on; `rios-awsbatch stack status` says how far it is.\n"
+        == "CloudFormation goes on; `rios-awsbatch stack status` shows its progress.\n"
     )
 
 

@@ -563,7 +563,8 @@ def test_the_documents_name_options_and_outputs_that_exist():
     """Options of the stack's commands and outputs that the documents name are there."""
     words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
-    options = (ROOT / "rios_plugin_awsbatch" / "stackcli.py").read_text()
+    commands = ROOT / "rios_plugin_awsbatch" / "cli"
+    options = "".join((commands / f"{name}.py").read_text() for name in ("stack", "stack_options"))
     known = set(re.findall(r'"(--[a-z-]+)"', options))
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign

@@ -25,7 +25,8 @@ class Rule:
     The faults: ``slow_down`` (503, nothing is done), ``lost`` (it is done, and answered with a 500), ``cut`` (it is
     done, and the connection drops without an answer), ``drop`` (nothing is done, and the connection drops),
     ``half`` (the connection drops in the middle of the answer's body), ``twice`` (it is done twice),
-    ``corrupt`` (a byte of the answer's body is wrong), ``late`` (it waits for `seconds`), ``denied`` (403).
+    ``corrupt`` (a byte of the answer's body is wrong), ``late`` (it waits for `seconds`), ``denied`` (403),
+    ``html`` (nothing is done, and a login page is the answer, as a proxy gives it).
     """
 
     fault: str
@@ -136,6 +137,10 @@ class _Middleware:
 
     def _denied(self, environ, start_response, _body, _rule):
         return _error(environ, start_response, "403 Forbidden", "AccessDenied")
+
+    def _html(self, _environ, start_response, _body, _rule):
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [b"<!DOCTYPE html>\n<html><body>Please log in<br></body></html>"]
 
     def _lost(self, environ, start_response, body, _rule):
         self._done(environ, body)
