@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench bench-hosts lint clean
+.PHONY: help setup demo test bench bench-hosts lint lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -23,11 +23,17 @@ bench: setup  ## count requests and bytes per block, measure times
 bench-hosts: setup  ## compare with RIOS's own code (ARGS="--rios14 FOLDER --rios2 FOLDER")
 	@$(BIN)/python bench/hosts.py $(ARGS)
 
-lint: setup  ## check style and types
+lint: setup  ## check style, types and the order of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: ARGS = --upgrade
+lock: setup  ## move requirements.lock to the newest versions (ARGS="" only adds what is missing)
+	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.10 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --extra local --group dev --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean:  ## remove all that the other targets made, the environment too
-	@rm -rf .venv .tox build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .tox build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What can go wrong, with one root. Every message says what failed, on which thing, and what to do."""
+"""What can go wrong. Every message says what failed, on which thing, and what to do."""
 
 __all__ = [
     "AWSBatchException",
@@ -67,7 +67,7 @@ class TaskLostError(AWSBatchException):
 
 
 class RemoteError(AWSBatchException):
-    """An exception in the user's function that cannot be unpickled here; the message has its text."""
+    """An exception in the user's function that cannot be unpickled; the message has its text."""
 
 
 class WorkerTraceback(Exception):  # noqa: N818 - never raised, only the cause of what is

@@ -13,8 +13,9 @@ A plugin is any object, a module for instance, with some of these functions::
 
     register(Slowest())
 
-Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are called in threads of the
-run, so they have to return soon; one that raises is logged and harms nothing.
+Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are
+called in threads of the run, so they must return soon. A hook that raises is logged and harms
+nothing.
 """
 
 import functools
@@ -41,7 +42,7 @@ class HookSpecification:
 
     @_specification
     def rios_awsbatch_task_done(self, record: TaskRecord) -> None:
-        """A task has an outcome, after which its future is done; or main itself has computed a block.
+        """A task's future is done, or main itself has computed a block.
 
         Args:
             record: What became of it.
@@ -68,38 +69,47 @@ class _Plugins:
     """The registered plugins of this process."""
 
     def __init__(self) -> None:
-        self._changing = threading.Lock()  # guards `_manager` while plugins come and go
+        self._changing = threading.Lock()  # guards `_manager`, and who replaces `_callers`
         self._manager = pluggy.PluginManager(_PROJECT)
         self._manager.add_hookspecs(HookSpecification)
+        self._callers: dict[str, list[Any]] = {}  # by hook, one for each plugin; never changed
         for entry in importlib.metadata.entry_points(group=_PROJECT):
             try:
                 self._manager.register(entry.load(), entry.name)
             except Exception:
-                log.exception(
-                    "plugin %s of entry-point group %s cannot be loaded", entry.value, _PROJECT
-                )
+                log.exception("plugin %s of group %s cannot be loaded", entry.value, _PROJECT)
+        self._replace_callers()
 
     def register(self, plugin: object) -> None:
         with self._changing:
             self._manager.register(plugin)
-            self._manager.check_pending()
+            try:
+                self._manager.check_pending()
+            except pluggy.PluginValidationError:
+                self._manager.unregister(plugin)
+                raise
+            self._replace_callers()
 
     def unregister(self, plugin: object) -> None:
         with self._changing:
             self._manager.unregister(plugin)
+            self._replace_callers()
 
     def call(self, hook: str, record: object) -> None:
-        with self._changing:
-            plugins = self._manager.get_plugins()
-            # One by one: pluggy itself stops at the first that raises.
-            callers = [
-                self._manager.subset_hook_caller(hook, plugins - {plugin}) for plugin in plugins
-            ]
-        for caller in callers:
+        for caller in self._callers.get(hook, ()):
             try:
                 caller(record=record)
             except Exception:
                 log.exception("a plugin's %s failed", hook)
+
+    def _replace_callers(self) -> None:
+        # One caller for each plugin: pluggy's own stops at the first plugin that raises.
+        plugins = self._manager.get_plugins()
+        self._callers = {
+            hook: [self._manager.subset_hook_caller(hook, plugins - {one}) for one in plugins]
+            for hook in vars(HookSpecification)
+            if hook.startswith(_PROJECT)
+        }
 
 
 _making = threading.Lock()  # two threads must not make two of them

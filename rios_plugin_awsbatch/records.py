@@ -1,10 +1,10 @@
 """What became of tasks, blocks, workers and runs: one frozen record each.
 
-A worker measures a task and its blocks, and its result message carries the measures at no extra request; main adds what
-it knows and hands the record to hooks, statistics and the log. What chooses how much to send or fetch reads the same
-records, through `TypicalSeconds`.
+A worker measures each task and its blocks. Its result message carries the measures, so they cost no
+request. Main adds what it knows, and hands the record to hooks, statistics and the log. Whatever
+chooses how much to send or to fetch reads the same records, through `TypicalSeconds`.
 
-Times are Unix times in seconds, each by the clock of the machine that it was read on.
+Times are Unix times in seconds, by the clock of the machine that took them.
 """
 
 import contextlib
@@ -67,10 +67,10 @@ class TaskRecord:
         bytes_in: Bytes of its pickled arguments, without what many tasks share.
         bytes_out: Bytes of its pickled result; 0 if there is none.
         requests: AWS requests that its worker has made since its previous result.
-        outcome: ``done``; ``raised``: the user's function raised; ``lost``: it ended every process that computed it;
-            ``refused``: the worker could not take it; ``failed``: it could not be sent, or the run broke;
-            ``cancelled``: nobody waits for it any more.
-        block_records: Those of the blocks, of the first `BLOCKS_KEPT` at most; none where the task is one call.
+        outcome: ``done``. ``raised``: the user's function raised. ``lost``: the task ended every
+            process that computed it. ``refused``: the worker could not take it. ``failed``: it
+            could not be sent, or the run broke. ``cancelled``: nobody waits for it any more.
+        block_records: How its blocks went, the first `BLOCKS_KEPT` at most; none for a single call.
     """
 
     run: str
@@ -96,7 +96,7 @@ class WorkerRecord:
     Attributes:
         run: The run's id.
         worker: The worker's name: Batch's id of its job.
-        event: ``ready`` for tasks; ``gone`` with its last words; ``unfit``: it cannot read its tasks.
+        event: ``ready`` for tasks, ``gone`` with its last words, ``unfit`` to read its tasks.
         at: When main heard of it.
         requests: AWS requests that it has made so far.
         detail: Versions of a worker that is ready; why it has gone, or is unfit.
@@ -142,7 +142,7 @@ class RunRecord:
 
 
 class TypicalSeconds:
-    """What one block takes, from records: the latest count most. Not for several threads at once."""
+    """What one block takes; the latest records count most. Guard it where threads share it."""
 
     def __init__(self) -> None:
         self._value: float | None = None

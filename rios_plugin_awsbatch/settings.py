@@ -1,7 +1,7 @@
-"""Settings, from arguments and the environment; made when asked for, never at import.
+"""Settings from arguments and the environment, read when they are needed and never at import.
 
-Each field is the environment variable ``RIOS_AWSBATCH_<FIELD>`` in upper case, unless aliases are given: those that
-RIOS's own module reads are accepted as well.
+The environment variable ``RIOS_AWSBATCH_<FIELD>``, in upper case, sets a field. Some fields can
+also be set by the variables that RIOS's own module reads.
 """
 
 import os
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rios_plugin_awsbatch.errors import SettingsError
-from rios_plugin_awsbatch.wire.payload import Compression
+from rios_plugin_awsbatch.wire.compression import Compression
 
 __all__ = ["Settings", "WorkerSettings", "load", "variables"]
 
@@ -23,11 +23,6 @@ INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
 
 AnySettings = TypeVar("AnySettings", bound="_CommonSettings")
-
-
-def _also(name: str, *others: str) -> AliasChoices:
-    """Let a field be set by its own name, by its variable, and by the names that RIOS's module reads."""
-    return AliasChoices(name, *others)
 
 
 class _CommonSettings(BaseSettings):
@@ -45,89 +40,95 @@ class _CommonSettings(BaseSettings):
     region: str = Field("ap-southeast-2", min_length=1, description="AWS region of the stack.")
     bucket: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
-        description="Bucket for payloads; the stack's, if not given.",
+        validation_alias=AliasChoices("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        description="Bucket for payloads; by default the stack's.",
     )
     in_queue: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
-        description="URL of the queue of tasks; a queue is created for each run, if not given.",
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        description="URL of the queue of tasks; by default each run creates one.",
     )
     out_queue: str | None = Field(
         None,
-        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
-        description="URL of the queue of results; given together with the queue of tasks, or not at all.",
+        validation_alias=AliasChoices("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        description="URL of the queue of results; give both queues, or neither.",
     )
     inline_limit: int = Field(
         INLINE_MAX - INLINE_MARGIN,
         ge=0,
         le=INLINE_MAX - INLINE_MARGIN,
-        description="Bytes up to which a payload rides in the message; larger ones go through S3.",
+        description="Payloads up to this many bytes are sent in messages, larger ones through S3.",
     )
     compression: Compression = Field(
-        "none", description="`none`, or `zlib` where the network is slower than a CPU."
+        "none", description="`none`, or `zlib` if sending takes longer than compressing."
     )
     visibility_timeout: int = Field(
         60,
         ge=5,
         le=43200,
-        description="Seconds after which a task of a worker that vanished goes to another one.",
+        description="Seconds until another worker gets the tasks of a worker that has vanished.",
     )
     max_attempts: int = Field(
         3,
         ge=1,
         le=100,
-        description="How often a task may end the process that computes it before it is given up.",
+        description="How many times a task is tried if it ends the process that computes it.",
     )
     idle_timeout: float = Field(
         600.0,
         gt=0,
         allow_inf_nan=False,
-        validation_alias=_also("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
-        description="Seconds without a task after which a worker ends by itself.",
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
+        description="Seconds without a task after which a worker ends.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="What workers log; `INFO` is one line per task."
+        "INFO", description="What workers log; `INFO` logs one line for each task."
     )
     submission: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_-]{1,64}:[0-9a-f]{64}$",
-        description="Files that a main job and its workers fetch; `rios-awsbatch submit` sets it.",
+        description="Files that a main job and its workers fetch; set by `rios-awsbatch submit`.",
     )
 
 
 class Settings(_CommonSettings):
     """The settings of a run, as main has them.
 
-    Attributes are described in the README's table, which is made from the fields' descriptions.
+    The README's table describes the attributes; a test compares it with the descriptions here.
 
     Raises:
-        SettingsError: When made by `load` from a value that cannot be used.
+        SettingsError: A value cannot be used, and `load` makes the settings.
     """
 
     stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
     quick_blocks: Literal["main", "workers"] = Field(
         "main",
-        description="RIOS 1.4: who computes blocks that are quicker than their way to the workers and back.",
+        description="RIOS 1.4: whether `main` or `workers` compute blocks that take less time "
+        "than sending them.",
     )
-    job_queue: str | None = Field(None, description="Batch job queue; the stack's, if not given.")
+    job_queue: str | None = Field(None, description="Batch job queue; by default the stack's.")
     job_definition: str | None = Field(
-        None, description="Job definition of workers; the stack's, if not given."
+        None, description="Job definition of workers; by default the stack's."
     )
     vcpus: float | None = Field(
-        None, gt=0, description="vCPUs of a worker; the job definition's, if not given."
+        None, gt=0, description="vCPUs of a worker; by default those of the job definition."
     )
-    memory: int | None = Field(None, ge=4, description="MiB of memory of a worker; as above.")
+    memory: int | None = Field(
+        None,
+        ge=4,
+        description="Memory of a worker, in MiB; by default that of the job definition.",
+    )
     startup_timeout: float = Field(
         900.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds until the first worker must be ready; a cold start takes one to five minutes.",
+        description="Seconds within which the first worker must be ready; a cold start takes one "
+        "to five minutes.",
     )
     memory_limit: int = Field(
         256 * MIB,
         ge=1 * MIB,
-        description="Bytes of payloads waiting in main, beyond which submitting waits.",
+        description="Bytes of payloads that may wait in main; if there are more, submitting waits.",
     )
 
     @model_validator(mode="after")
@@ -141,7 +142,7 @@ class Settings(_CommonSettings):
 
 
 class WorkerSettings(_CommonSettings):
-    """The settings of a worker: all from the environment that the run gives its Batch job."""
+    """The settings of a worker, all from the environment that the run gives its Batch job."""
 
     run: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The run's id.")
     run_key: str = Field(
@@ -150,24 +151,24 @@ class WorkerSettings(_CommonSettings):
         repr=False,
     )
     bucket: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
         description="Bucket for payloads.",
     )
     in_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
         description="URL of the queue of tasks.",
     )
     out_queue: str = Field(
-        validation_alias=_also("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
+        validation_alias=AliasChoices("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
         description="URL of the queue of results.",
     )
 
 
 def load(model: type[AnySettings], **values: Any) -> AnySettings:
-    """Make settings from `values` and, where they say nothing, the environment.
+    """Make settings from `values`, and from the environment for fields that `values` lacks.
 
     Raises:
-        SettingsError: A value cannot be used; one sentence for each, with the variable's name.
+        SettingsError: A value cannot be used; one sentence names each variable.
     """
     unknown = sorted(values.keys() - model.model_fields.keys())
     if unknown:
@@ -182,7 +183,7 @@ def load(model: type[AnySettings], **values: Any) -> AnySettings:
 
 
 def variables(model: type[BaseSettings]) -> dict[str, tuple[str, ...]]:
-    """Return for each field the environment variables that set it, the first one being its own."""
+    """Return the environment variables that set each field; the field's own one comes first."""
     return {name: _variables(name, field) for name, field in model.model_fields.items()}
 
 

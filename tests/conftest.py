@@ -17,7 +17,7 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure():
-    """Let the scripts that tests start hear Ctrl-C, although a CI that runs in the background may ignore it."""
+    """Let the scripts that tests start hear Ctrl-C, which a CI in the background may ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -36,7 +36,7 @@ def session_cloud(local_aws):
 
 @pytest.fixture
 def cloud(local_aws, session_cloud, monkeypatch):
-    """The embedded AWS, which this process uses during the test; afterwards no run may be left in it."""
+    """The embedded AWS, which this process uses during the test; no run may be left afterwards."""
     monkeypatch.setenv(
         "RIOS_AWSBATCH_STARTUP_TIMEOUT", "120"
     )  # a loaded machine is slow, a broken one not for ever
@@ -54,7 +54,7 @@ def cloud(local_aws, session_cloud, monkeypatch):
 
 @pytest.fixture
 def warm(cloud):
-    """The embedded AWS for a test that leaves runs warm, as job managers do; they end with the test."""
+    """The embedded AWS for a test that leaves runs warm, as job managers do; they end with it."""
     try:
         yield cloud
     finally:

@@ -32,6 +32,25 @@ STATES: Final = (*UNFINISHED, *ENDED)
 DESCRIBED_JOBS: Final = 100
 
 
+# Words in Batch's reason -> what to do. Batch gives no codes.
+_ADVICE: Final = {
+    ("CannotPull", "pull image"): """
+        The image cannot be pulled: push it to the stack's repository, or correct its name in the
+        job definition.""",
+    ("ResourceInitializationError",): """
+        The job could not be set up before its container began, mostly because its subnets cannot
+        reach ECR and CloudWatch: give jobs public addresses, or give the subnets a NAT gateway or
+        endpoints.""",
+    ("OutOfMemory", "memory usage"): """
+        The container ran out of memory: give the job definition more, or make the blocks
+        smaller.""",
+    ("RESOURCE", "MISCONFIGURATION"): """
+        The compute environment cannot run such a job: compare vcpus and memory with its instance
+        types.""",
+}
+_NO_ADVICE: Final = "The workers' log streams, in the log group of the job definition, say more."
+
+
 def container_overrides(
     environment: Mapping[str, str], vcpus: float | None, memory: int | None
 ) -> Any:
@@ -89,26 +108,6 @@ def reason_of(job: Any) -> str:
 
 
 def advice_for(reason: str) -> str:
-    """Say what to do about a reason that Batch gives; Batch has no codes for reasons."""
-    if "CannotPull" in reason or "pull image" in reason:
-        return (
-            "The image cannot be pulled: push it to the stack's repository, or correct its name in "
-            "the job definition."
-        )
-    if "ResourceInitializationError" in reason:
-        return (
-            "The job could not be set up before its container started, usually because its subnets "
-            "cannot reach ECR and CloudWatch: give jobs public addresses, or the subnets a NAT "
-            "gateway or endpoints."
-        )
-    if "OutOfMemory" in reason or "memory usage" in reason:
-        return (
-            "The container ran out of memory: give the job definition more, or make the blocks "
-            "smaller."
-        )
-    if "RESOURCE" in reason or "MISCONFIGURATION" in reason:
-        return (
-            "The compute environment cannot run such a job: compare its vCPUs and memory with the "
-            "instance types."
-        )
-    return "The log streams in the job definition's log group may tell more."
+    """Say what to do about a reason that Batch gives."""
+    known = (text for words, text in _ADVICE.items() if any(word in reason for word in words))
+    return " ".join(next(known, _NO_ADVICE).split())

@@ -1,4 +1,4 @@
-"""The ways out of the interpreter: each of them ends the runs that are alive in it."""
+"""Every way out of the interpreter ends the runs that are alive in it."""
 
 import atexit
 import signal
@@ -12,7 +12,7 @@ __all__ = ["close_at_exit"]
 
 
 def close_at_exit(close: Callable[[], None]) -> None:
-    """See to it that `close` is called when the interpreter ends, and that a signal ends it in an orderly way.
+    """Have `close` called when the interpreter ends, and let signals end it in an orderly way.
 
     Args:
         close: Called once, however often it is given.

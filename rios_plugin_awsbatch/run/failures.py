@@ -1,4 +1,4 @@
-"""What a worker's failure becomes in main: an exception, with the worker's traceback as its cause."""
+"""A worker's failure becomes an exception in main, with the worker's traceback as its cause."""
 
 import itertools
 import linecache
@@ -50,7 +50,7 @@ def exception_from(
 
 
 def _unpickled(failure: Failure, exchange: Exchange) -> Exception | None:
-    """Return the user's own exception; None if it is no plain exception, or its class is not to be had here."""
+    """Return the user's own exception; None if it is none, or cannot be unpickled here."""
     if failure.exception is None:
         return None
     try:
@@ -63,7 +63,7 @@ def _unpickled(failure: Failure, exchange: Exchange) -> Exception | None:
 
 
 def with_source(traceback: str) -> str:
-    """Add the source lines that a worker could not show to its traceback: the script is on main's disk, not on its."""
+    """Add the source lines that a worker does not have: the script lies on main's disk."""
     lines = traceback.splitlines()
     completed: list[str] = []
     for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):

@@ -1,18 +1,20 @@
-"""Workers as one AWS Batch job: submitted, watched, ended. There is no other way in which workers start."""
+"""Workers as one AWS Batch job: submitted, watched, ended. Workers start in no other way."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rios_plugin_awsbatch.aws.batch import ENDED, reason_of
+from rios_plugin_awsbatch.aws.batch import ENDED, container_overrides, reason_of
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
+from rios_plugin_awsbatch.settings import Settings, WorkerSettings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
+from rios_plugin_awsbatch.wire.exchange import Exchange
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-__all__ = ["JobState", "WorkerJob", "submit_workers"]
+__all__ = ["JobState", "WorkerJob", "submit_workers", "worker_overrides"]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
@@ -119,9 +121,34 @@ def submit_workers(
             )
         except AWS_ERRORS as error:
             raise WorkersError(
-                f"Batch does not take the workers' job (queue {stack.job_queue}, definition {stack.job_definition} of "
-                f"{stack}): {sentence_for(error)}"
+                f"Batch does not take the workers' job (queue {stack.job_queue}, definition "
+                f"{stack.job_definition} of {stack}): {sentence_for(error)}"
             ) from error
         jobs.append(WorkerJob(batch, response["jobId"], size))
         count -= size
     return jobs
+
+
+def worker_overrides(settings: Settings, bucket: str, exchange: Exchange, secret: str) -> Any:
+    """Return the container overrides of workers: their settings, as environment variables.
+
+    Args:
+        settings: Main's settings.
+        bucket: The stack's bucket.
+        exchange: Names the run's queues.
+        secret: The run's secret.
+    """
+    values = {
+        **settings.model_dump(),
+        "bucket": bucket,
+        "in_queue": exchange.tasks.url,
+        "out_queue": exchange.results.url,
+        "inline_limit": exchange.inline_limit,
+        "run": exchange.key.run,
+        "run_key": secret,
+    }
+    known = variables(WorkerSettings).items()
+    environment = {
+        names[0]: str(values[field]) for field, names in known if values[field] is not None
+    }
+    return container_overrides(environment, settings.vcpus, settings.memory)

@@ -1,8 +1,8 @@
 """The runs that are alive in this process: found again by a second use, ended on every way out.
 
-A cold start of Batch takes minutes, so a run whose user is done may stay warm for the next one; its workers end by
-themselves when they have been idle for long. What ends a run for good: its last user says so, the interpreter exits
-(also after an exception or Ctrl-C), or SIGTERM arrives.
+A cold start of Batch takes minutes, so a run may stay warm for its next user. Its workers end by
+themselves when they have been idle for long. A run ends for good when its last user says so, when
+the interpreter exits (also after an exception or Ctrl-C), and on SIGTERM.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from .run import Run, start_run
 
 __all__ = ["Lease", "close_all", "guard_exits", "lease"]
 
-# Where boto3 finds AWS and who it says we are: a run must not be found again after these have changed.
+# These say where AWS is and who we are. A run must not be found again after they have changed.
 _AWS_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
 
 _Identity: TypeAlias = tuple[object, ...]
@@ -53,7 +53,7 @@ class Lease:
         return os.getpid() != self._owner
 
     def release(self, *, keep_warm: bool = False) -> None:
-        """Give the run back; the last user's release ends it, unless it is to stay warm for the next one."""
+        """Give the run back. The last user's release ends it, unless it is to stay warm."""
         if self.inherited:
             return
         with _lock:
@@ -68,7 +68,7 @@ class Lease:
 
 
 def lease(settings: Settings, workers: int) -> Lease:
-    """Return the right to use a run with at least `workers` workers: a live one if there is, else a new one.
+    """Return the right to use a run with at least `workers` workers: a live one, or a new one.
 
     Raises:
         StackError: The stack cannot be used.
@@ -133,7 +133,7 @@ def _forget(live: _Live) -> None:
 
 
 def _after_fork() -> None:
-    """A forked child has none of the parent's runs: it must not end them, and has no threads to use them."""
+    """Forget the parent's runs: a forked child must not end them, and has none of their threads."""
     global _lock  # noqa: PLW0603 - the parent's other threads may have held it
     _lock = threading.Lock()
     _live.clear()

@@ -1,4 +1,4 @@
-"""The tasks that have no outcome yet: the one owner of their futures, and of whether the run takes more."""
+"""The tasks without an outcome: the one owner of their futures, and of whether the run is open."""
 
 import dataclasses
 import logging
@@ -102,7 +102,8 @@ class Pending:
         """Raise what broke the run, or that it is closed."""
         if os.getpid() != self._owner:  # first: a thread of the parent's may have held the lock
             raise AWSBatchException(
-                f"Run {self._run} belongs to process {self._owner}, of which this one is a fork; make an executor here."
+                f"Run {self._run} belongs to process {self._owner}, of which this one is a fork; "
+                "make an executor here."
             )
         with self._changed:
             self._refuse_unless_open()
@@ -142,7 +143,10 @@ class Pending:
             return not self._closing and number in self._tasks
 
     def wait_until_expecting(self) -> bool:
-        """Wait until a message may come: a result, or while closing a worker's goodbye; False if none will any more."""
+        """Wait until a message may come; return False if none will any more.
+
+        It may be a result or, while the run closes, a worker's goodbye.
+        """
         with self._changed:
             while not self._tasks and not self._closing:
                 self._changed.wait()
@@ -172,7 +176,7 @@ class Pending:
             self._finish(task, _record(self._run, task, "failed"), None, error)
 
     def fail_all(self, error: Exception) -> None:
-        """End all hope: the run is broken, and every task that has not come back gets `error`."""
+        """Break the run: every task that has not come back gets `error`."""
         with self._changed:
             if self._closing or self._broken is not None:
                 return
@@ -184,7 +188,7 @@ class Pending:
             self.fail(number, error)
 
     def close(self) -> bool:
-        """Take no more tasks, and cancel those that have not come back; False if that was done before."""
+        """Take no more tasks, and cancel the others; return False if that was done before."""
         with self._changed:
             if self._closing:
                 return False
@@ -197,7 +201,7 @@ class Pending:
         return True
 
     def _taken(self, number: int) -> _Task | None:
-        """Return a task that is to get its outcome, expected no more; None if it has one, or was cancelled."""
+        """Take a task out, to give it its outcome; None if it has one, or was cancelled."""
         with self._changed:
             task = self._tasks.pop(number, None)
         if task is None or task.future.set_running_or_notify_cancel():

@@ -1,9 +1,10 @@
-"""From the results queue to main: received by one thread, authenticated, and given to whom they are for.
+"""From the results queue to main: receives, authenticates, and settles tasks.
 
 ::
 
-    receiver thread                                  download threads (for large results)
-    receive, verify; settle what is in the message   download, settle; delete what is settled, ten at once
+    receiver thread          handler threads
+    receive, verify   --->   download large results, unpickle, settle the future (and run its
+                             callbacks, which may wait for other futures); delete the messages
 """
 
 import functools
@@ -34,7 +35,7 @@ __all__ = ["Receiver"]
 
 log = logging.getLogger(__name__)
 
-DOWNLOADS: Final = 4
+HANDLERS: Final = 4
 COMPANY_SHARE, COMPANY_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
 
 
@@ -43,10 +44,10 @@ class Receiver:
 
     Args:
         exchange: Where from.
-        pending: Takes the outcomes of tasks, and the error if nothing can be received any more.
+        pending: Takes the outcomes of tasks, and the error if receiving fails for good.
         roster: Takes what workers say of themselves.
-        visibility: Seconds after which a message comes again whose answer was lost on its way; what comes twice because
-            handling it took longer is ignored.
+        visibility: Seconds after which a message comes again if the answer to a receive was lost.
+            What comes twice because handling it takes longer is ignored.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Receiver:
         self._roster = roster
         self._visibility = visibility
         self._closed = threading.Event()
-        self._downloads = RequestThreads("download", DOWNLOADS)
+        # Little room: what has been received is in memory.
+        self._handlers = RequestThreads("handler", HANDLERS, room=2 * HANDLERS)
         self._handling = threading.Lock()  # guards `_handled`
         self._handled: list[str] = []
         self._thread = threading.Thread(target=self._receive_loop, name="receiver", daemon=True)
@@ -70,8 +72,9 @@ class Receiver:
         """Receive no more.
 
         Args:
-            queue_stays: Whether the queue outlives the run: then what has been handled is deleted from it, and a
-                receive that still waits is ended first, lest it take a message of the queue's next user.
+            queue_stays: Whether the queue outlives the run. Then the messages that were handled are
+                deleted. A receive that still waits is ended first, because it could take a message
+                of the queue's next user.
         """
         self._closed.set()
         if not queue_stays:
@@ -80,7 +83,7 @@ class Receiver:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._exchange.results.send([self._exchange.encode(Stop())])
             self._thread.join(max(deadline - time.monotonic(), 0))
-        self._downloads.close(deadline)
+        self._handlers.close(deadline)
         self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
@@ -93,12 +96,13 @@ class Receiver:
                 )
             except Exception as error:  # noqa: BLE001 - it is the end of the run
                 if not self._closed.is_set():
-                    sentence = f"Cannot receive results of run {self._exchange.key.run}: {sentence_for(error)}"
-                    self._pending.fail_all(StackError(sentence))
+                    what = f"Cannot receive results of run {self._exchange.key.run}"
+                    self._pending.fail_all(StackError(f"{what}: {sentence_for(error)}"))
                 return
             for message in received:
                 self._handle(message)
-            if received:  # blocks that were sent together come back together: let one request receive the others
+            if received:
+                # Blocks that were sent together come back together: let one request receive them.
                 before, latest = latest, time.monotonic()
                 time.sleep(min(COMPANY_SHARE * (latest - before), COMPANY_SECONDS))
 
@@ -113,10 +117,7 @@ class Receiver:
         except MessageError as error:
             self._refuse(received, error)
             return
-        if _is_stored(message):
-            self._downloads.call(functools.partial(self._give, message, received.receipt))
-        else:
-            self._give(message, received.receipt)
+        self._handlers.call(functools.partial(self._give, message, received.receipt))
 
     def _give(self, message: Message, receipt: str) -> None:
         """Give a message to whom it is for; then it may be deleted."""
@@ -155,12 +156,10 @@ class Receiver:
     def _done_with(self, receipt: str) -> None:
         with self._handling:
             self._handled.append(receipt)
-        handled = self._taken_handled(BATCH_ENTRIES)
-        if handled:
-            self._downloads.call(functools.partial(self._delete, handled))
+        self._delete(self._taken_handled(BATCH_ENTRIES))
 
     def _taken_handled(self, least: int) -> list[str]:
-        """Return the receipts of what has been handled, if there are so many; they are the caller's then."""
+        """Take the receipts of handled messages, if there are at least so many."""
         with self._handling:
             if len(self._handled) < least:
                 return []
@@ -175,15 +174,3 @@ class Receiver:
                 log.warning(
                     "run=%s cannot delete messages: %s", self._exchange.key.run, sentence_for(error)
                 )
-
-
-def _is_stored(message: Message) -> bool:
-    """Say whether the payload of a message has to be downloaded."""
-    payload = (
-        message.payload
-        if isinstance(message, Result)
-        else message.exception
-        if isinstance(message, Failure)
-        else None
-    )
-    return payload is not None and payload.key is not None

@@ -1,7 +1,8 @@
-"""What a run owns in AWS: two queues and a prefix in the stack's bucket, made when it begins, gone when it ends.
+"""What a run owns in AWS: two queues, and a prefix in the stack's bucket.
 
-The prefix is ``runs/<run id>/``. Its `Inventory` names the queues and jobs; main rewrites it while it lives, so that one
-that has not been rewritten for a while is that of a run whose main died: the next run sweeps it (sweep.py).
+They are made when the run begins, and are gone when it ends. The prefix is ``runs/<run id>/``. The
+`Inventory` there names the queues and jobs. Main rewrites it while it lives. If it has not been
+rewritten for a while, main has died, and the next run sweeps what is left (sweep.py).
 """
 
 import functools
@@ -16,7 +17,7 @@ from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
-from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
 from rios_plugin_awsbatch.wire.queue import MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
@@ -65,7 +66,8 @@ class RunResources:
             What main and workers exchange payloads and messages through.
 
         Raises:
-            StackError: The bucket or a queue is missing or may not be used; or a given queue is in use by another run.
+            StackError: The bucket or a queue is missing or may not be used, or another run uses a
+                given queue.
         """
         try:
             with explained(StackError, f"Cannot use bucket {self._stack.bucket} of {self._stack}"):
@@ -80,15 +82,21 @@ class RunResources:
             raise
 
     def delete(self) -> None:
-        """Delete them, the last one made first; what cannot be deleted is logged, and left to the sweep."""
+        """Delete them, the latest first; what cannot be deleted is logged and left to the sweep."""
         while self._undo:
             what, step = self._undo.pop()
             with attempted(self._key.run, what):
                 step()
 
     def _with_queues(self, urls: tuple[str, str], inline_limit: int) -> Exchange:
-        tasks, results = (MessageQueue(self._clients.sqs, url) for url in urls)
-        return Exchange(tasks, results, self._store, self._key, inline_limit)
+        return connect(
+            self._clients,
+            tasks=urls[0],
+            results=urls[1],
+            bucket=self._stack.bucket,
+            key=self._key,
+            inline_limit=inline_limit,
+        )
 
     def _create(self) -> tuple[str, str]:
         created: list[str] = []
@@ -124,7 +132,7 @@ def delete_queue(clients: Clients, url: str) -> None:
 
 
 def _room_in(clients: Clients, url: str) -> int:
-    """Return how many bytes of payload fit into a message of a queue: three quarters, as Base64, less the rest."""
+    """Return how many bytes of payload fit into a message of a queue, as Base64."""
     with explained(StackError, f"Cannot use queue {url}"):
         answer: Any = clients.sqs.get_queue_attributes(
             QueueUrl=url, AttributeNames=["MaximumMessageSize"]
@@ -137,6 +145,6 @@ def _refuse_used(queue: MessageQueue) -> None:
     for received in queue.receive(1, wait=0, visibility=0):
         owner = peek_run(received.body)
         raise StackError(
-            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; one run at a time "
-            "may own it. Wait for that run to end, or purge the queue."
+            f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; "
+            "one run at a time may own it. Wait for that run to end, or purge the queue."
         )

@@ -51,7 +51,7 @@ class Roster:
         hooks.call("rios_awsbatch_worker_changed", record)
 
     def note_requests(self, worker: str, requests: int) -> int:
-        """Take note of how many AWS requests a worker has made so far; return how many of them are new."""
+        """Note how many AWS requests a worker has made so far; return how many are new."""
         with self._changed:
             before = self._requests.get(worker, 0)
             self._requests[worker] = max(requests, before)
@@ -101,7 +101,7 @@ class Roster:
             return self._reasons
 
     def gone_of(self, job_ids: list[str]) -> int:
-        """Return how many workers of these jobs have said goodbye; workers are named after their jobs."""
+        """Return how many workers of these jobs have gone; a worker has its job's name."""
         with self._changed:
             return sum(worker.startswith(tuple(job_ids)) for worker in self._gone)
 

@@ -31,9 +31,9 @@ __all__ = ["OutgoingTask", "Sender", "about_sending"]
 
 UPLOADS: Final = 4
 SENDERS: Final = 3
-# Small messages wait for company: one request for up to ten of them. So long if nothing else is on its way here:
+# Small messages wait for others, to share a request: this long if nothing is being uploaded,
 LINGER_SECONDS: Final = 0.004
-# So long if arguments are being uploaded:
+# and this long if something is.
 COMPANY_SECONDS: Final = 0.05
 SMALL_BYTES: Final = MESSAGE_BYTES // 4
 CLOSE_SECONDS: Final = 10.0
@@ -83,7 +83,7 @@ class _Encoded:
 
 
 class _Budget:
-    """Bytes that may wait in memory; who wants more waits, but one at a time may exceed the limit."""
+    """Bytes that may wait in memory. One task at a time may exceed the limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -148,7 +148,7 @@ class Sender:
         self._encoded.put(_Encoded(task.number, task.name, text, len(text)))
 
     def close(self) -> None:
-        """Stop sending: what waits is dropped, and what is under way arrives before the run's objects are deleted."""
+        """Drop what waits, and finish what is under way, before the run's objects are deleted."""
         self._closed.set()
         deadline = time.monotonic() + CLOSE_SECONDS
         self._uploads.close(deadline)

@@ -1,4 +1,4 @@
-"""What runs left behind whose main died: found by their inventories, and deleted by whoever comes next."""
+"""What dead runs left behind: found by their inventories, deleted by the next run."""
 
 import json
 import logging

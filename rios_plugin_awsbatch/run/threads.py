@@ -1,6 +1,7 @@
-"""Threads that make requests beside the one that asks for them: started when needed, and never waited for at exit."""
+"""Daemon threads for requests, started when they are needed."""
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -12,21 +13,23 @@ log = logging.getLogger(__name__)
 
 
 class RequestThreads:
-    """Up to `most` daemon threads that take calls in the order in which they are given.
+    """Up to `most` daemon threads that make calls, in the order in which they are given.
 
-    Not a ThreadPoolExecutor: Python joins the threads of those before `atexit` functions run, and a run that is ended by
-    one of these still needs its threads.
+    Not a ThreadPoolExecutor: Python joins its threads before it runs `atexit` functions, and one of
+    those ends the run, which still needs its threads then.
 
     Args:
         name: What the threads are called.
         most: How many there may be.
+        room: How many calls may be unfinished before `call` waits; any number, if not given.
     """
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, most: int, room: float = math.inf) -> None:
         self._name = name
         self._most = most
+        self._room = room
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._changing = threading.Lock()  # guards `_threads`, `_unfinished` and `_closed`
+        self._changed = threading.Condition()  # guards `_threads`, `_unfinished` and `_closed`
         self._threads: list[threading.Thread] = []
         self._unfinished = 0
         self._closed = False
@@ -34,12 +37,14 @@ class RequestThreads:
     @property
     def unfinished(self) -> int:
         """How many calls have been given and have not ended."""
-        with self._changing:
+        with self._changed:
             return self._unfinished
 
     def call(self, function: Callable[[], None]) -> None:
         """Have `function` called soon; not any more once `close` was called."""
-        with self._changing:
+        with self._changed:
+            while self._unfinished >= self._room and not self._closed:
+                self._changed.wait()
             if self._closed:
                 return
             self._unfinished += 1
@@ -55,8 +60,9 @@ class RequestThreads:
         Args:
             deadline: When to wait no longer, by the monotonic clock.
         """
-        with self._changing:
+        with self._changed:
             self._closed = True
+            self._changed.notify_all()
             threads = list(self._threads)
         for _ in threads:
             self._calls.put(None)
@@ -72,5 +78,6 @@ class RequestThreads:
                 log.exception("a call of thread %s failed", self._name)
             finally:
                 del function  # what it holds must not be kept while this thread waits
-                with self._changing:
+                with self._changed:
                     self._unfinished -= 1
+                    self._changed.notify_all()

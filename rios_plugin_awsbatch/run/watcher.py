@@ -1,4 +1,4 @@
-"""The thread that looks after the workers: starts them where they are missing, and keeps the inventory fresh."""
+"""The thread that looks after the workers, and keeps the run's inventory fresh."""
 
 import logging
 import threading
@@ -57,7 +57,7 @@ class Watcher:
         self._wake.set()
 
     def close(self) -> None:
-        """Wait for the thread to end; a job that it is submitting then is ended by the workforce."""
+        """Wait for the thread to end; the workforce ends a job that it is just submitting."""
         self._wake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(CLOSE_SECONDS)

@@ -1,18 +1,20 @@
 """The workers of a run as Batch jobs: submitted, replaced within reason, ended."""
 
+import collections
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.batch import advice_for
-from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
 from .inventory import Inventory
 from .launch import JobState, WorkerJob, submit_workers
 from .roster import Roster
+from .teardown import attempted
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -40,7 +42,7 @@ class Workforce:
         roster: Who has been ready, and has gone.
         inventory: Written after each launch.
         wanted: How many workers.
-        replacements: How often workers that failed are replaced by new jobs, on top of Batch's own retries.
+        replacements: How often failed workers are replaced by new jobs, beyond Batch's own retries.
         startup_timeout: Seconds until the first worker must be ready.
     """
 
@@ -124,15 +126,20 @@ class Workforce:
             not self._roster.ready_since_launch
             and time.monotonic() - self._launched_at > self._startup_timeout
         ):
-            raise WorkersError(self._stuck(states))
+            raise WorkersError(
+                f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} s "
+                f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
+                f"{_sentence_about(states)}"
+            )
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)
 
     def end(self, farewell: float) -> None:
-        """End all workers; a job that is just being submitted is ended by the thread that submits it.
+        """End all workers. The thread that is just submitting a job ends that one.
 
         Args:
-            farewell: Seconds for those that were told to stop to say goodbye; those that do not are terminated.
+            farewell: Seconds for workers that were told to stop to say goodbye. Those that do not
+                are terminated.
         """
         with self._changing:
             self._ended = True
@@ -140,7 +147,7 @@ class Workforce:
         self._wait_for_goodbyes(farewell)
         if not self._roster.present and self._all_said_goodbye(jobs):
             return
-        self._terminate(jobs)
+        _terminate(self._run_id, jobs)
         self._wait_for_goodbyes(LAST_WORDS_SECONDS)
 
     def wait_for_the_end(self, seconds: float) -> None:
@@ -166,7 +173,7 @@ class Workforce:
             ended = self._ended
             ids = [job.job_id for job in self._jobs]
         if ended:
-            self._terminate(jobs)
+            _terminate(self._run_id, jobs)
             return
         log.info(
             "run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue
@@ -174,7 +181,7 @@ class Workforce:
         self._inventory.write(jobs=ids)
 
     def _replace_some(self, missing: int, failed: int) -> None:
-        """Start workers in the place of those that were idle for too long and, within reason, of those that failed."""
+        """Replace workers that were idle for too long and, within reason, those that failed."""
         if missing > 0 and failed > self._failed_replaced and self._replacements > 0:
             self._replacements -= 1
             self._failed_replaced = failed
@@ -190,9 +197,10 @@ class Workforce:
             never = (
                 "" if self._roster.ready_since_launch else " and none of the last ones was ready"
             )
+            said = " | ".join(reasons) or "Batch gives no reason"
+            advice = advice_for(reasons[0] if reasons else "")
             raise WorkersError(
-                f"All workers of run {self._run_id} have ended{never}: "
-                f"{' | '.join(reasons) or 'Batch gives no reason'}. {advice_for(reasons[0] if reasons else '')}"
+                f"All workers of run {self._run_id} have ended{never}: {said}. {advice}"
             )
         if in_vain:
             self._replacements -= 1
@@ -204,15 +212,6 @@ class Workforce:
         self._launch(min(self.wanted, pending))
 
     # Ending
-
-    def _terminate(self, jobs: "list[WorkerJob] | tuple[WorkerJob, ...]") -> None:
-        for job in jobs:
-            try:
-                job.terminate(f"Run {self._run_id} is over")
-            except Exception as error:  # noqa: BLE001 - the other jobs must be ended all the same
-                log.warning(
-                    "run=%s could not end job %s: %s", self._run_id, job.job_id, sentence_for(error)
-                )
 
     def _wait_for_goodbyes(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -232,22 +231,29 @@ class Workforce:
         """Say whether no worker of the present jobs can be on its way any more."""
         return self._roster.gone_of([job.job_id for job in jobs]) >= sum(job.size for job in jobs)
 
-    def _stuck(self, states: list[JobState]) -> str:
-        counts: dict[str, int] = {}
-        for state in states:
-            for status, number in state.counts.items():
-                counts[status] = counts.get(status, 0) + number
-        where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-        said = "; ".join(state.waiting for state in states if state.waiting)
-        if counts.get("RUNNABLE") and not counts.get("RUNNING"):
-            advice = (
-                "A job stays RUNNABLE when the compute environment is disabled or at its maximum, no instance type is "
-                "large enough for the job's vcpus and memory, or the account's quota is used up."
-            )
-        else:
-            advice = "They started but never reached the run's queues: look into their log streams, and at the image."
-        return (
-            f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} seconds "
-            f"(RIOS_AWSBATCH_STARTUP_TIMEOUT): {where}{f' ({said})' if said else ''} in job queue "
-            f"{self._stack.job_queue}. {advice}"
+
+def _terminate(run_id: str, jobs: Iterable[WorkerJob]) -> None:
+    for job in jobs:
+        with attempted(run_id, f"end job {job.job_id}"):
+            job.terminate(f"Run {run_id} is over")
+
+
+def _sentence_about(states: list[JobState]) -> str:
+    """Say where workers are that are not ready, and what to do about it."""
+    counts: collections.Counter[str] = collections.Counter()
+    for state in states:
+        counts.update(state.counts)
+    where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    said = "; ".join(state.waiting for state in states if state.waiting)
+    if counts["RUNNABLE"] and not counts["RUNNING"]:
+        advice = (
+            "A job stays RUNNABLE when the compute environment is disabled or at its maximum, when "
+            "no instance type is large enough for the job's vcpus and memory, or when the "
+            "account's quota is used up."
         )
+    else:
+        advice = (
+            "They started but never reached the run's queues: read their log streams, and check "
+            "the image."
+        )
+    return f"{where}{f' ({said})' if said else ''}. {advice}"

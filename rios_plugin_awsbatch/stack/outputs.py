@@ -39,7 +39,7 @@ _OVERRIDING: Final = ("bucket", "job_queue", "job_definition")
 
 @dataclasses.dataclass(frozen=True)
 class StackOutputs:
-    """The outputs of a stack; an output that a stack does not have (RIOS's own template has fewer) is empty.
+    """The outputs of a stack. RIOS's own template has fewer; what a stack lacks is empty or None.
 
     Attributes:
         name: The stack's name.
@@ -61,7 +61,7 @@ class StackOutputs:
     bucket: str = ""
     job_queue: str = ""
     job_definition: str = ""
-    max_jobs: int = 0
+    max_jobs: int | None = None
     main_queue: str = ""
     main_definition: str = ""
     script_definition: str = ""
@@ -83,16 +83,16 @@ class StackOutputs:
         Raises:
             StackError: One is missing.
         """
-        missing = [_OUTPUTS[field] for field in fields if not getattr(self, field)]
+        missing = [_OUTPUTS[field] for field in fields if getattr(self, field) in (None, "")]
         if missing:
             raise StackError(
-                f"There is no output {', '.join(missing)} in {self}; it is not a stack of this package, or is still "
-                "being created."
+                f"There is no output {', '.join(missing)} in {self}. It is not a stack of this "
+                "package, or is still being created."
             )
 
 
 def getStackOutputs() -> dict[str, str]:
-    """Return the outputs of the stack that the environment names, as RIOS's own function of that name did.
+    """Return the outputs of the stack that the environment names, as RIOS's own function did.
 
     Raises:
         StackError: No credentials, no such stack, or AWS cannot be reached.
@@ -114,14 +114,15 @@ def read_outputs(clients: Clients, stack: str) -> dict[str, str]:
     except AWS_ERRORS as error:
         if is_missing_stack(error):
             raise StackError(
-                f"There is no {where}; create it, or name another one in RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
+                f"There is no {where}; create it, or name another one in RIOS_AWSBATCH_STACK and "
+                "RIOS_AWSBATCH_REGION."
             ) from None
         raise StackError(f"Cannot read {where}: {sentence_for(error)}") from error
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def read_stack(clients: Clients, settings: Settings, *fields: str) -> StackOutputs:
-    """Return the record of the stack that `settings` name; what they say themselves goes before its outputs.
+    """Return the record of the stack that `settings` name; their own values come first.
 
     Args:
         clients: The AWS clients, of the settings' region.
@@ -129,7 +130,7 @@ def read_stack(clients: Clients, settings: Settings, *fields: str) -> StackOutpu
         fields: Fields of the record that must be there, `RUNS_NEED` for instance.
 
     Raises:
-        StackError: No credentials, no such stack, AWS cannot be reached, or an output is missing or no number.
+        StackError: No credentials, no such stack, AWS cannot be reached, or an output is missing.
     """
     stack = outputs_record(read_outputs(clients, settings.stack), settings)
     stack.need(*fields)
@@ -146,11 +147,13 @@ def outputs_record(outputs: Mapping[str, str], settings: Settings) -> StackOutpu
         field: outputs[output] for field, output in _OUTPUTS.items() if output in outputs
     }
     given = {field: getattr(settings, field) for field in _OVERRIDING if getattr(settings, field)}
-    if not values.setdefault("max_jobs", "0").isdecimal():
+    if "max_jobs" in values:
+        values["max_jobs"] = _number(values["max_jobs"], settings)
+    return StackOutputs(settings.stack, settings.region, **{**values, **given})
+
+
+def _number(text: str, settings: Settings) -> int:
+    if not text.isdecimal():
         where = StackOutputs(settings.stack, settings.region)
-        raise StackError(
-            f"Output {_OUTPUTS['max_jobs']} of {where} is {values['max_jobs']!r}, not a number."
-        )
-    return StackOutputs(
-        settings.stack, settings.region, **{**values, **given, "max_jobs": int(values["max_jobs"])}
-    )
+        raise StackError(f"Output {_OUTPUTS['max_jobs']} of {where} is {text!r}, not a number.")
+    return int(text)

@@ -1,1 +1,1 @@
-"""What main and workers exchange: messages, payloads, and the queues and the bucket that carry them."""
+"""What main and workers exchange: messages, payloads, and the queues and bucket for them."""

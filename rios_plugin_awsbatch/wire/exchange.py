@@ -2,22 +2,24 @@
 
 import base64
 
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.aws.names import run_prefix
 from rios_plugin_awsbatch.errors import PayloadError
 
 from .messages import Message, Payload, RunKey, decode, encode
 from .queue import MessageQueue
 from .store import PayloadStore
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "connect"]
 
 
 class Exchange:
-    """Main's and a worker's common ground: two queues, a store and a key.
+    """Carries messages and payloads between main and workers.
 
     Args:
         tasks: The queue from main to workers.
         results: The queue from workers to main.
-        store: Where payloads go that are too large for a message.
+        store: Holds payloads that are too large for a message.
         key: Authenticates everything.
         inline_limit: Bytes of payload that one message may carry.
     """
@@ -37,12 +39,17 @@ class Exchange:
         self.inline_limit = inline_limit
 
     def pack(self, data: bytes, name: str, room: int | None = None) -> Payload:
-        """Return `data` as a payload: inline if it fits into `room` bytes (the inline limit), else stored as `name`."""
+        """Make a payload: inline if it fits, else stored.
+
+        Args:
+            data: The bytes.
+            name: Their name in the store.
+            room: Bytes that fit into the message; the inline limit, if not given.
+        """
+        mac = self.key.mac(data)
         if len(data) <= (self.inline_limit if room is None else room):
-            return Payload(
-                mac=self.key.mac(data), size=len(data), inline=base64.b64encode(data).decode()
-            )
-        return Payload(mac=self.key.mac(data), size=len(data), key=self.store.put(name, data))
+            return Payload(mac=mac, size=len(data), inline=base64.b64encode(data).decode())
+        return Payload(mac=mac, size=len(data), key=self.store.put(name, data))
 
     def unpack(self, payload: Payload) -> bytes:
         """Return the bytes of `payload`, authenticated.
@@ -54,17 +61,16 @@ class Exchange:
             try:
                 data = base64.b64decode(payload.inline, validate=True)
             except ValueError as error:  # binascii.Error is one
-                raise PayloadError(
-                    f"A payload of {payload.size} bytes is damaged: {error}."
-                ) from None
+                sentence = f"A payload of {payload.size} bytes is damaged: {error}."
+                raise PayloadError(sentence) from None
         elif payload.key is not None:
             data = self.store.get(payload.key)
         else:
             raise PayloadError("A payload is neither in its message nor in the bucket.")
         if len(data) != payload.size or not self.key.verifies(data, payload.mac):
             raise PayloadError(
-                f"Payload {payload.key or 'in a message'} of run {self.key.run} is damaged or forged: "
-                f"{len(data)} of {payload.size} bytes, and its MAC does not fit."
+                f"Payload {payload.key or 'in a message'} of run {self.key.run} is damaged or "
+                f"forged: {len(data)} of {payload.size} bytes, and its MAC does not fit."
             )
         return data
 
@@ -75,3 +81,25 @@ class Exchange:
     def decode(self, text: str) -> Message:
         """Return the message in `text`; raises MessageError."""
         return decode(text, self.key)
+
+
+def connect(  # noqa: PLR0913 - each is one fact, given by name
+    clients: Clients, *, tasks: str, results: str, bucket: str, key: RunKey, inline_limit: int
+) -> Exchange:
+    """Choose what carries messages and payloads: both sides of a run call this.
+
+    Args:
+        clients: The AWS clients.
+        tasks: URL of the queue of tasks.
+        results: URL of the queue of results.
+        bucket: The stack's bucket.
+        key: The run's key.
+        inline_limit: Bytes of payload that one message may carry.
+    """
+    return Exchange(
+        MessageQueue(clients.sqs, tasks),
+        MessageQueue(clients.sqs, results),
+        PayloadStore(clients.s3, bucket, run_prefix(key.run)),
+        key,
+        inline_limit,
+    )

@@ -4,11 +4,11 @@ A message on a queue is one line of text::
 
     rab2.<run id>.<MAC>.<JSON>
 
-``rab2`` is the version of the wire. The run id stands outside the JSON so that a message of another run can be
-named without its key. The MAC (keyed BLAKE2b) covers the run id and every byte of the JSON, so nothing is parsed, let
-alone unpickled, before it is known to come from this run.
+``rab2`` is the version of the wire. The run id stands outside the JSON, so that a message of
+another run can be named without that run's key. The MAC (keyed BLAKE2b) covers the run id and every
+byte of the JSON. Nothing is parsed, let alone unpickled, before it is known to come from this run.
 
-This is the only module that knows field names of the wire.
+No other module knows the field names of the wire.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ MAC_BYTES = 32
 
 
 class RunKey:
-    """The secret of one run: signs, and shows nothing of itself when printed.
+    """The secret of one run. It makes and checks MACs, and is never printed.
 
     Args:
         run: The run's id.
@@ -74,7 +74,7 @@ class RunKey:
 
 
 def _writable(text: Any) -> Any:
-    """Spell out halves of surrogate pairs: Python makes them of undecodable file names, and JSON cannot hold them."""
+    """Spell out lone surrogates, which undecodable file names have and JSON cannot hold."""
     return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
 
 
@@ -89,8 +89,8 @@ class Payload(_Model):
     """Pickled bytes, or where they are.
 
     Attributes:
-        mac: Their keyed BLAKE2b; as it covers the content, it also is the content's name within the run.
-        size: Their number.
+        mac: Their keyed BLAKE2b. It also names the content within the run.
+        size: How many bytes there are.
         inline: The bytes in Base64, if they ride in the message.
         key: Their key in the bucket, if they do not.
     """
@@ -113,11 +113,11 @@ class Task(_Model):
         task: The task's number within the run.
         name: What users call it: a block's place, or the function's name.
         failed: How many attempts at it have failed before this message was sent.
-        python: Main's Python version, "3.11"; pickled code is read by the same minor version only.
+        python: Main's Python version, "3.11". Only the same minor version reads pickled code.
         cloudpickle: Main's cloudpickle major version.
-        function: The callable; workers keep it.
-        shared: Arguments that many tasks have in common, a pair (positional, keyword); workers keep their bytes, and
-            every task gets its own copy.
+        function: The callable. Workers keep it.
+        shared: Arguments that many tasks have in common, a pair (positional, keyword). Workers keep
+            their bytes, and every task gets its own copy.
         arguments: The task's own arguments, a pair (positional, keyword).
     """
 
@@ -133,7 +133,7 @@ class Task(_Model):
 
 
 class Stop(_Model):
-    """The run is over: the worker that receives it ends."""
+    """The run is over. The worker that receives this ends."""
 
     kind: Literal["stop"] = "stop"
 
@@ -195,12 +195,13 @@ class Failure(_Model):
         worker: Who says so.
         requests: AWS requests that this worker has made so far.
         measures: How it went.
-        reason: ``raised``: the user's function raised; ``lost``: the task ended every process that computed it;
-            ``refused``: the worker cannot take it (another Python version, a damaged payload, an unpicklable result).
-        error: The exception's type, qualified.
+        reason: ``raised``: the user's function raised. ``lost``: the task ended every process that
+            computed it. ``refused``: the worker cannot take it (another Python version, a damaged
+            payload, a result that cannot be pickled).
+        error: The exception's qualified type.
         text: Its message, or the whole sentence for ``lost`` and ``refused``.
         traceback: The worker's formatted traceback.
-        versions: Of Python and the libraries that matter, for the reader.
+        versions: Versions of Python and the libraries that matter, for the reader.
         exception: The pickled exception, if it can be pickled.
     """
 
@@ -222,9 +223,10 @@ class WorkerNotice(_Model):
 
     Attributes:
         worker: Who.
-        event: ``ready`` before its first receive, ``gone`` with its last words, ``unfit`` if it cannot read its tasks.
+        event: ``ready`` before its first receive, ``gone`` with its last words, ``unfit`` if it
+            cannot read its tasks.
         requests: AWS requests that this worker has made so far.
-        detail: Why it has gone.
+        detail: The versions of a worker that is ready, or why it has gone.
     """
 
     kind: Literal["worker"] = "worker"
@@ -244,7 +246,7 @@ _WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\
 def encode(message: Message, key: RunKey) -> str:
     """Return the text of `message` for a queue of the run of `key`."""
     body = message.model_dump_json(exclude_none=True)
-    if not body.isascii():  # SQS counts bytes, and takes not every character
+    if not body.isascii():  # SQS counts bytes, and does not take every character
         body = json.dumps(json.loads(body), separators=(",", ":"))
     return f"{WIRE_VERSION}.{key.run}.{key.mac(body.encode())}.{body}"
 
@@ -260,19 +262,22 @@ def decode(text: str, key: RunKey) -> Message:
     header = _WIRE.match(text)
     if header is None:
         raise MessageError(
-            f"A message on a queue of run {key.run} is none of this package ({len(text)} characters, beginning "
-            f"{text[:24]!r}); nothing else may send to the queues of a run."
+            f"A message on a queue of run {key.run} does not come from this package "
+            f"({len(text)} characters, beginning {text[:24]!r}). Nothing else may send to the "
+            "queues of a run."
         )
     version, run, mac = header.groups()
     if run != key.run:
         raise MessageError(
-            f"A message of run {run} is on a queue of run {key.run}; one run at a time may own a queue. "
-            "Wait for the other run to end, purge the queue, or let each run create its own queues."
+            f"A message of run {run} is on a queue of run {key.run}; one run at a time may own a "
+            "queue. Wait for the other run to end, purge the queue, or let each run create its own "
+            "queues."
         )
     if version != WIRE_VERSION:
         raise VersionMismatchError(
-            f"A message on a queue of run {key.run} has wire version {version}, and this is {WIRE_VERSION}; install "
-            "the same version of rios-plugin-awsbatch in main and in the worker's image."
+            f"A message on a queue of run {key.run} has wire version {version}, and this is "
+            f"{WIRE_VERSION}. Install the same version of rios-plugin-awsbatch in main and in the "
+            "workers' image."
         )
     body = text[header.end() :].encode(errors="surrogatepass")
     if not key.verifies(body, mac):
@@ -282,17 +287,17 @@ def decode(text: str, key: RunKey) -> Message:
     try:
         return _ADAPTER.validate_json(body)
     except ValidationError as error:
-        # It is main's own, so that one of the two is older than the other.
+        # It comes from this run, so main and this worker have different versions.
         problems = "; ".join(
             f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False)
         )
         raise UnreadableError(
-            f"A message on a queue of run {key.run} cannot be read: {problems}; install the same version of "
-            "rios-plugin-awsbatch in main and in the workers' image."
+            f"A message on a queue of run {key.run} cannot be read: {problems}. Install the same "
+            "version of rios-plugin-awsbatch in main and in the workers' image."
         ) from None
 
 
 def peek_run(text: str) -> str | None:
-    """Return the id of the run that `text` claims to belong to, unauthenticated; None if it is no message."""
+    """Return the run that `text` claims to belong to, unverified; None if it is no message."""
     header = _WIRE.match(text)
     return header.group(2) if header else None

@@ -1,12 +1,13 @@
 """Objects to bytes and back: pickle protocol 5, buffers out of band, optionally compressed.
 
-A payload is ::
+A payload is::
 
-    b"RAB1"  compression (1 byte)  number of buffers (4 bytes)  their sizes (8 bytes each), the pickle's first
-    the pickle, then each buffer, each part beginning at a multiple of 64 bytes
+    b"RAB1" | compression: 1 byte | number of parts: 4 bytes | size of each part: 8 bytes | parts
 
-and everything behind the compression byte is compressed as a whole. Arrays are not copied into the pickle, and
-come back as views of one writable block of memory: a function that changes its input in place works as at home.
+Everything behind the compression byte is compressed as a whole. The first part is the pickle, the
+others are its buffers; each begins at a multiple of 64 bytes. Arrays are not copied into the
+pickle. They come back as views of one writable block of memory, so a function that changes its
+input in place works as it does at home.
 """
 
 import collections
@@ -14,36 +15,34 @@ import io
 import pickle
 import struct
 import types
-import zlib
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Final
 
 import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
-__all__ = ["Compression", "describe", "dumps", "loads"]
+from .compression import Compression, compress, decompress
 
-Compression: TypeAlias = Literal["none", "zlib"]
+__all__ = ["describe", "dumps", "loads"]
 
-_MAGIC = b"RAB1"
-_COUNT = struct.Struct("<I")
-_ALIGNMENT = 64  # a cache line, and what numpy's vector loops like best
-_PLAIN, _ZLIB = b"\0", b"\1"
-_NO_FILE = "<dynamic-code>"  # what cloudpickle 3.1.3 writes in the place of a file's name
+_MAGIC: Final = b"RAB1"
+_COUNT: Final = struct.Struct("<I")
+_ALIGNMENT: Final = 64  # a cache line, and what numpy's vector loops like best
+_NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
 def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
-    """Reduce code as cloudpickle does, and keep the name of its file, which users want to see in tracebacks."""
+    """Reduce code as cloudpickle does, but keep the file's name, which tracebacks show."""
     make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
-    named = (isinstance(argument, str) and argument == _NO_FILE for argument in arguments)
     return make, tuple(
-        code.co_filename if is_file else a for a, is_file in zip(arguments, named, strict=True)
+        code.co_filename if isinstance(argument, str) and argument == _NO_FILE else argument
+        for argument in arguments
     )
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, but code keeps the name of its file."""
+    """cloudpickle's, with the names of files."""
 
     dispatch_table: ClassVar[Any] = collections.ChainMap(
         {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
@@ -51,15 +50,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships 
 
 
 def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
-    """Pickle `value`, by value where it stands in a script, as cloudpickle does.
+    """Pickle `value`; what a script defines is pickled by value, as cloudpickle does.
 
     Args:
         value: Any object that cloudpickle can pickle.
         what: What it is, for the error's message.
-        compression: Whether the bytes are compressed.
+        compression: How to compress the bytes.
 
     Raises:
-        PicklingError: It cannot be pickled; names `what` and the reason.
+        PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
@@ -68,17 +67,15 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
         parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     except Exception as error:
         raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
-    body = b"".join(_framed(parts))
-    if compression == "zlib":
-        return b"".join((_MAGIC, _ZLIB, zlib.compress(body, 1)))
-    return b"".join((_MAGIC, _PLAIN, body))
+    return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
 
 
 def loads(data: bytes | bytearray | memoryview) -> Any:
-    """Unpickle what `dumps` made. Only ever call it with authenticated bytes.
+    """Unpickle what `dumps` made. Call it with authenticated bytes only.
 
     Returns:
-        The object; its arrays share no memory with `data`, and are writable unless those that were pickled were not.
+        The object. Its arrays share no memory with `data`. They are writable unless the pickled
+        ones were not.
 
     Raises:
         PayloadError: The bytes are damaged.
@@ -115,18 +112,16 @@ def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:
 
 def _parts(data: bytes | bytearray | memoryview) -> list[memoryview]:
     view = memoryview(data)
-    if view[: len(_MAGIC)] != _MAGIC or len(view) <= len(_MAGIC):
+    if bytes(view[: len(_MAGIC)]) != _MAGIC or len(view) <= len(_MAGIC):
         raise PayloadError(
-            f"A payload of {len(view)} bytes is none of this package, or is truncated."
+            f"These {len(view)} bytes are no payload of this package, or are truncated."
         )
-    packed = view[len(_MAGIC) + 1 :]
+    # A copy: the arrays must be writable, and share no memory with `data`.
+    body = memoryview(bytearray(decompress(view[len(_MAGIC)], view[len(_MAGIC) + 1 :])))
     try:
-        body = memoryview(
-            bytearray(zlib.decompress(packed) if view[len(_MAGIC)] == _ZLIB[0] else packed)
-        )
         (count,) = _COUNT.unpack_from(body)
         sizes = struct.unpack_from(f"<{count}Q", body, _COUNT.size)
-    except (struct.error, zlib.error) as error:
+    except struct.error as error:
         raise PayloadError(f"A payload of {len(view)} bytes is damaged: {error}") from None
     parts = []
     position = _COUNT.size + 8 * count

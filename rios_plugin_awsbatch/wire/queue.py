@@ -1,10 +1,12 @@
-"""An SQS queue: its verbs, everything in batches."""
+"""An SQS queue, used in batches."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.aws.s3 import in_batches
 from rios_plugin_awsbatch.errors import AWSBatchException
 
@@ -20,12 +22,12 @@ MESSAGE_BYTES: Final = 1024 * 1024
 BATCH_ENTRIES: Final = 10
 LONG_POLL_SECONDS: Final = 20
 DRAIN_SECONDS: Final = 60
-_SEND_ROUNDS: Final = 5
+REFUSAL_SECONDS: Final = 10.0  # for which SQS may refuse single messages of a batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Received:
-    """A message as a queue handed it out.
+    """A message as a queue hands it out.
 
     Attributes:
         body: Its text.
@@ -38,8 +40,16 @@ class Received:
     attempts: int
 
 
+class _RefusedError(AWSBatchException):
+    """SQS has taken the request, but not all messages in it."""
+
+    def __init__(self, url: str, failure: Any) -> None:
+        super().__init__(f"Queue {url} refuses a message: {failure.get('Message')}")
+        self.for_good = bool(failure["SenderFault"])
+
+
 class MessageQueue:
-    """One SQS queue; everything in batches.
+    """One SQS queue.
 
     Args:
         sqs: The client.
@@ -54,26 +64,13 @@ class MessageQueue:
         """Send all `bodies`, in as few requests as SQS allows.
 
         Raises:
-            AWSBatchException: SQS refused a message for good.
+            AWSBatchException: SQS refuses a message for good.
             botocore.exceptions.ClientError: The queue is gone, or may not be used.
         """
         for batch in in_batches(bodies, BATCH_ENTRIES, MESSAGE_BYTES):
-            entries = {str(number): body for number, body in enumerate(batch)}
-            for _ in range(_SEND_ROUNDS):
-                response = self._sqs.send_message_batch(
-                    QueueUrl=self.url,
-                    Entries=[
-                        {"Id": number, "MessageBody": body} for number, body in entries.items()
-                    ],
-                )
-                failed = response.get("Failed", [])
-                entries = {failure["Id"]: entries[failure["Id"]] for failure in failed}
-                if not entries or failed[0]["SenderFault"]:
-                    break
-            if entries:
-                raise AWSBatchException(
-                    f"Queue {self.url} does not take a message: {failed[0].get('Message')}"
-                )
+            unsent = {str(number): body for number, body in enumerate(batch)}
+            patience = Patience(outage=REFUSAL_SECONDS, passes=_may_be_taken)
+            patience.call(functools.partial(self._send, unsent))
 
     def receive(self, maximum: int, *, wait: int, visibility: int) -> list[Received]:
         """Receive up to `maximum` messages, waiting up to `wait` seconds for the first."""
@@ -107,12 +104,12 @@ class MessageQueue:
             self._note(response.get("Failed", []), "deleted")
 
     def drain(self) -> None:
-        """Delete all messages that are visible; PurgeQueue would delete those of the next minute as well."""
+        """Delete all visible messages. PurgeQueue would also delete those of the next minute."""
         while received := self.receive(BATCH_ENTRIES, wait=0, visibility=DRAIN_SECONDS):
             self.delete([message.receipt for message in received])
 
     def extend(self, receipts: Sequence[str], seconds: int) -> None:
-        """Keep the messages of these receipts from other receivers for `seconds` from now; 0 hands them back."""
+        """Hide the messages of these receipts for `seconds` from now; 0 hands them back."""
         for batch in in_batches(receipts, BATCH_ENTRIES):
             response = self._sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
@@ -123,9 +120,23 @@ class MessageQueue:
             )
             self._note(response.get("Failed", []), "extended")
 
+    def _send(self, unsent: dict[str, str]) -> None:
+        """Send a batch; what SQS takes is taken out of `unsent`."""
+        response = self._sqs.send_message_batch(
+            QueueUrl=self.url,
+            Entries=[{"Id": number, "MessageBody": body} for number, body in unsent.items()],
+        )
+        failed = {failure["Id"]: failure for failure in response.get("Failed", [])}
+        for number in unsent.keys() - failed.keys():
+            del unsent[number]
+        for failure in failed.values():
+            raise _RefusedError(self.url, failure)
+
     def _note(self, failures: Iterable[Any], verb: str) -> None:
-        # Harmless: the message is received, computed and ignored once more.
+        # Harmless: the message is received and computed once more, and its result is ignored.
         for failure in failures:
-            log.debug(
-                "queue=%s a message could not be %s: %s", self.url, verb, failure.get("Message")
-            )
+            log.debug("queue=%s a message was not %s: %s", self.url, verb, failure.get("Message"))
+
+
+def _may_be_taken(error: Exception) -> bool:
+    return isinstance(error, _RefusedError) and not error.for_good

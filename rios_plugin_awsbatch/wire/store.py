@@ -7,7 +7,7 @@ import botocore.exceptions
 from rios_plugin_awsbatch.aws.errors import error_code
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.aws.s3 import in_batches
-from rios_plugin_awsbatch.errors import PayloadError
+from rios_plugin_awsbatch.errors import AWSBatchException, PayloadError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -17,7 +17,7 @@ __all__ = ["PayloadStore"]
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_KEYS: Final = 1000
 READING_SECONDS: Final = 60.0  # for which connections may drop while one payload is read
-# boto3 tries again until an answer begins; a connection that drops in the middle of its body is ours.
+# boto3 retries until an answer begins. A connection that drops in the middle of the body is ours.
 _CUT: Final = (
     botocore.exceptions.IncompleteReadError,
     botocore.exceptions.ResponseStreamingError,
@@ -53,30 +53,43 @@ class PayloadStore:
         """
         if not key.startswith(self.prefix):
             raise PayloadError(
-                f"A message points to {key}, which is outside {self.prefix} of bucket {self.bucket}."
+                f"A message points to {key}, which is outside {self.prefix} of bucket "
+                f"{self.bucket}."
             )
         patience = Patience(outage=READING_SECONDS, passes=lambda error: isinstance(error, _CUT))
         try:
-            return patience.call(
-                lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-            )
+            return patience.call(lambda: self._read(key))
         except botocore.exceptions.ClientError as error:
             if error_code(error) == "NoSuchKey":
                 raise PayloadError(
-                    f"Payload {key} is not in bucket {self.bucket} any more; the run has ended, or its lifecycle rule "
-                    "expires objects too early."
+                    f"Payload {key} is no longer in bucket {self.bucket}. The run has ended, or "
+                    "the bucket's lifecycle rule expires objects too early."
                 ) from None
             raise
 
     def clear(self) -> None:
-        """Delete everything under the prefix."""
+        """Delete everything under the prefix.
+
+        Raises:
+            AWSBatchException: An object cannot be deleted.
+        """
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix
         )
         for page in pages:
             keys = [item["Key"] for item in page.get("Contents", [])]
             for batch in in_batches(keys, DELETE_KEYS):
-                self._s3.delete_objects(
-                    Bucket=self.bucket,
-                    Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
-                )
+                self._delete(batch)
+
+    def _read(self, key: str) -> bytes:
+        return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def _delete(self, keys: list[str]) -> None:
+        answer = self._s3.delete_objects(
+            Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        )
+        for error in answer.get("Errors", []):
+            raise AWSBatchException(
+                f"{error.get('Key')} of bucket {self.bucket} cannot be deleted: "
+                f"{error.get('Message')}"
+            )

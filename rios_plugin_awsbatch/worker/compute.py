@@ -24,6 +24,7 @@ import cloudpickle
 
 from rios_plugin_awsbatch.errors import PicklingError
 from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.compression import Compression
 
 __all__ = ["Call", "Raised", "Recent", "call_chunk", "versions"]
 
@@ -52,7 +53,7 @@ class Call:
     shared: str | None
     new: dict[str, bytes]
     arguments: bytes
-    compression: payload.Compression
+    compression: Compression
 
 
 @dataclasses.dataclass(frozen=True)

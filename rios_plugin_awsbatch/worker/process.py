@@ -11,7 +11,7 @@ from typing import Any
 
 from rios_plugin_awsbatch.settings import WorkerSettings, variables
 from rios_plugin_awsbatch.wire.messages import Payload, Task
-from rios_plugin_awsbatch.wire.payload import Compression
+from rios_plugin_awsbatch.wire.compression import Compression
 
 from .compute import FUNCTIONS_KEPT, SHARED_KEPT, Call, Raised, Recent
 

@@ -1,4 +1,4 @@
-"""The examples run on the embedded AWS, wherever what they are written for is installed, and agree with each other."""
+"""The examples run on the embedded AWS where their host is installed, and agree."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""The README is a promise: its example runs, its settings are the model's, its commands exist."""
+"""The README's example runs, its settings are those of the model, and its commands exist."""
 
 import os
 import re
@@ -10,13 +10,13 @@ import pytest
 
 from rios_plugin_awsbatch.settings import Settings, variables
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
 
 
 def settings_table() -> str:
-    """Return the README's table of settings, from the model."""
+    """Return the table of settings that the README must have."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, names in variables(Settings).items():
         field = Settings.model_fields[name]
@@ -34,7 +34,7 @@ def console_commands() -> list[str]:
 
 
 def test_settings_table():
-    """The table of settings has every setting, its variables, its default and its meaning."""
+    """The table of settings lists each setting with its variables, its default and its meaning."""
     assert settings_table() in README, f"The table must be:\n{settings_table()}"
 
 
@@ -42,12 +42,12 @@ def test_settings_table():
     "command", [one for one in console_commands() if not one.startswith("rios-awsbatch")]
 )
 def test_ci_runs_the_set_up_commands(command: str):
-    """Every command of the README that sets something up is run by CI."""
+    """CI runs every command of the README that sets something up."""
     assert command in CI.splitlines()
 
 
 def test_example_runs_on_the_embedded_aws(tmp_path: Path):
-    """The README's example, run by the README's command, prints a line for each block."""
+    """The README's command runs the README's example, which prints a line for each block."""
     (example,) = re.findall(r"<!-- example: .*?-->\n```python\n(.*?)```", README, re.DOTALL)
     (command,) = [one for one in console_commands() if one.startswith("rios-awsbatch local")]
     (tmp_path / "example.py").write_text(example)

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.run.resources import sweep
+from rios_plugin_awsbatch.run.sweep import sweep
 from tests.support.blocks import Stage
 from tests.support.helpers import eventually, processes_below
 
@@ -106,7 +106,7 @@ with BatchExecutor(2) as pool:
 def test_a_script_that_ends_takes_its_run_down(  # noqa: PLR0913, PLR0917 - three fixtures and three parameters
     cloud, start, stage, opening, ending, code, words
 ):
-    """A script that ends while tasks are pending, by an exception or sys.exit too, ends at once and leaves nothing."""
+    """A script that ends while tasks are pending, however it does, leaves nothing behind."""
     script = start(opening + ending + "\n")
     if code is None and opening is WITH:  # a with block that ends well waits for its tasks
         stage.nth_call(1)
@@ -147,7 +147,7 @@ def test_a_script_that_never_shuts_down_ends_well(cloud, start):
 
 
 def test_after_sigkill_the_workers_end_and_a_sweep_removes_the_rest(cloud, start, stage):
-    """A killed main's workers end when idle; a sweep removes its queues and objects, and spares a run that lives."""
+    """A killed main's workers end when idle; a sweep removes the rest, and spares a live run."""
     killed = start("BatchExecutor(1).submit(gated, 1).result()\n", name="killed", idle_timeout=1)
     stage.nth_call(1)
     killed.process.kill()
@@ -185,7 +185,7 @@ def runs_of(cloud):
 
 
 def age_that_parts(clients, cloud, dead):
-    """Return seconds between the ages of the dead run and the other one, once they are two apart."""
+    """Return seconds between the ages of the dead run and the live one, once two apart."""
     listed = clients.s3.list_objects_v2(Bucket=cloud.bucket, Prefix="runs/")
     now = dt.datetime.now(dt.timezone.utc)
     ages = {True: [], False: []}
@@ -208,7 +208,7 @@ def test_a_run_whose_main_died_is_swept_whole(cloud, start, stage):
 
 
 def test_two_mains_on_one_stack_do_not_meet(cloud, start):
-    """Two scripts that run at once on one stack each get their own results, all of them, and no others."""
+    """Two scripts that run at once on one stack each get all their own results, and no others."""
     source = """
         with BatchExecutor(1) as pool:
             results = list(pool.map(gated, range(20)))
@@ -227,7 +227,7 @@ def test_two_mains_on_one_stack_do_not_meet(cloud, start):
     "ending", ["sys.exit(0)", "raise ValueError('of the child')", "pass", "os._exit(0)"]
 )
 def test_a_fork_leaves_the_run_to_its_parent(start, stage, ending):
-    """A child that the script forks while tasks are pending ends, however it does, without ending the parent's run."""
+    """A child forked while tasks are pending ends, however it does, without ending the run."""
     script = start(
         f"""
         with BatchExecutor(1) as pool:
@@ -254,7 +254,7 @@ def test_a_fork_leaves_the_run_to_its_parent(start, stage, ending):
 
 
 def test_a_forked_child_has_a_run_of_its_own(start):
-    """A forked child is refused the parent's run with a clear error, and may have one of its own; both get results."""
+    """A forked child is refused the parent's run with a clear error, and may have its own."""
     script = start(
         """
         with BatchExecutor(1) as pool:

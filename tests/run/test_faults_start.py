@@ -1,4 +1,4 @@
-"""Workers that never come, or go for good, end in an error that says what to do; nothing waits for ever."""
+"""Workers that never come, or go for good, end in an error that says what to do."""
 
 import contextlib
 import os
@@ -30,14 +30,14 @@ def defined(cloud, image="rios:latest", **container):
     cloud.batch.deregister_job_definition(jobDefinition=f"{name}:1")
 
 
-def error_of(run, function, *arguments):
-    with run, pytest.raises(WorkersError) as caught:
+def error_of(opened, function, *arguments):
+    with opened as run, pytest.raises(WorkersError) as caught:
         run.submit(function, arguments).result(60)
     return str(caught.value)
 
 
 def test_an_image_that_cannot_be_pulled_is_named(cloud):
-    """Workers whose image is missing are an error that gives Batch's reason and says to push the image."""
+    """Workers whose image is missing are an error with Batch's reason and the advice to push it."""
     with defined(cloud, image="missing/rios:1") as definition:
         text = error_of(run_with(2, definition), noted_block, 1, "/")
     assert "CannotPullContainerError: there is no image missing/rios:1" in text
@@ -45,7 +45,7 @@ def test_an_image_that_cannot_be_pulled_is_named(cloud):
 
 
 def test_a_worker_that_ends_at_once_is_told_with_its_exit_code(cloud):
-    """Workers that end with exit code 1 before they are ready are an error with that code, and where to look."""
+    """Workers that exit with 1 before they are ready are an error with that code."""
     with defined(cloud, command=["sh", "-c", "exit 1"]) as definition:
         text = error_of(run_with(1, definition), noted_block, 1, "/")
     assert "exit code 1" in text
@@ -72,7 +72,7 @@ def test_workers_that_start_and_are_never_ready_end_the_run(cloud):
 
 
 def test_jobs_that_stay_runnable_end_the_run():
-    """Jobs that Batch never starts are an error within startup_timeout that says what keeps jobs RUNNABLE."""
+    """Jobs that Batch never starts are an error that says what keeps jobs RUNNABLE."""
     with LocalAWS(workers=0) as aws, aws.activated():
         text = error_of(run_with(3, startup_timeout=2), noted_block, 1, "/")
         assert not Cloud(aws).left()
@@ -93,7 +93,7 @@ def test_after_an_error_a_new_run_can_begin(cloud, stage):
 
 
 def test_all_workers_dying_again_and_again_is_an_error(cloud, stage):
-    """When all workers die while tasks wait, others are started, but not for ever: then it is an error."""
+    """When all workers die while tasks wait, others are started, but not for ever."""
     with run_with(1, max_attempts=1, visibility_timeout=3600) as run:
         futures = [run.submit(gated_block, (number, stage.folder)) for number in range(3)]
         for count in (1, 2):

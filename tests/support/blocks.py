@@ -1,7 +1,8 @@
 """Block functions for tests of faults, and what tells the tests where a task is being computed."""
 
-import dataclasses
+import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import cloudpickle
 import numpy as np
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.run.run import Run
+from rios_plugin_awsbatch.run.run import start_run
 from rios_plugin_awsbatch.settings import Settings, load
-from rios_plugin_awsbatch.stack.outputs import read_outputs, typed_outputs
+from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
 from tests.support.helpers import eventually
 
 PATIENCE = 60.0
@@ -98,14 +99,15 @@ def same_blocks(results, numbers):
     return len(results) == len(expected) and all(map(np.array_equal, results, expected))
 
 
+@contextlib.contextmanager
 def run_with(workers=1, job_definition=None, **settings):
-    """Return a run to be entered, with another job definition than the stack's if one is given."""
-    made = load(Settings, **settings)
-    stack = typed_outputs(read_outputs(made), made)
-    if job_definition is not None:
-        stack = dataclasses.replace(stack, job_definition=job_definition)
-    return Run(made, stack, Clients(made.region), workers)
+    """Start a run, with another job definition than the stack's if one is given; close it."""
+    made = load(Settings, **settings, job_definition=job_definition)
+    clients = Clients(made.region)
+    run = start_run(made, read_stack(clients, made, *RUNS_NEED), clients, workers)
+    with contextlib.closing(run):
+        yield run
 
 
 # Workers do not have this folder on their path, as they have no user's script.
-cloudpickle.register_pickle_by_value(__import__("blocks"))
+cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -1,4 +1,4 @@
-"""Faults for the embedded AWS: ``LocalAWS(middleware="faults:factory")``, switched over HTTP.
+"""Faults for the embedded AWS: ``LocalAWS(middleware="tests.support.faults:factory")``, switched over HTTP.
 
 ``PUT /faults/rules`` takes a list of rules, ``GET /faults/counts`` tells how often each has struck, and
 ``GET /faults/busy`` how many requests that were struck have not been answered yet. A rule names

@@ -1,4 +1,4 @@
-"""S3 and SQS at their worst: refused, lost, repeated, late, damaged; the results stay those of a serial computation."""
+"""S3 and SQS at their worst: the results stay those of a serial computation."""
 
 import secrets
 import sys
@@ -26,7 +26,7 @@ SMALL = {"inline_limit": 1000, "visibility_timeout": 5, "startup_timeout": 60}
 
 @pytest.fixture(scope="module")
 def faulty_cloud():
-    with LocalAWS(workers=2, stop_grace=2.0, middleware="faults:factory") as aws:
+    with LocalAWS(workers=2, stop_grace=2.0, middleware="tests.support.faults:factory") as aws:
         yield Cloud(aws)
 
 
@@ -91,7 +91,7 @@ def twice_a_block(pixels):
     ids=lambda rules: "+".join(f"{rule.fault}-{rule.service}{rule.operation}" for rule in rules),
 )
 def test_faults_that_pass_change_no_result(faults, rules):
-    """While AWS refuses, loses, repeats or delays requests, every block comes back once and as computed here."""
+    """While AWS refuses, loses, repeats or delays requests, every block comes back, right."""
     with faults.injected(*rules), BatchExecutor(2, **SMALL) as pool:
         blocks = [block(number) for number in NUMBERS]
         results = list(pool.map(twice_a_block, blocks, timeout=60))
@@ -100,7 +100,7 @@ def test_faults_that_pass_change_no_result(faults, rules):
 
 
 def test_a_lost_submission_of_the_job_leaves_no_workers(cloud, faults):
-    """If Batch takes the workers' job and its answer is lost, the job that is submitted again is not one too many."""
+    """If the answer to SubmitJob is lost, the job that is submitted again is not one too many."""
     with (
         faults.injected(Rule("lost", "batch", "submitjob", times=1)),
         BatchExecutor(1, **SMALL) as pool,
@@ -110,7 +110,7 @@ def test_a_lost_submission_of_the_job_leaves_no_workers(cloud, faults):
 
 
 def test_damaged_arguments_are_an_error_that_names_them(faults):
-    """Arguments that a worker gets damaged from the bucket are never used; the error names the object."""
+    """Damaged arguments are never used; the error names the object."""
     with (
         faults.injected(Rule("corrupt", "s3", "GET", "/tasks/")),
         BatchExecutor(1, **SMALL) as pool,
@@ -141,7 +141,7 @@ def test_missing_arguments_are_an_error_that_names_them(cloud, stage):
         (key,) = eventually(lambda: [key for key in cloud.objects() if key.endswith("tasks/1")])
         cloud.s3.delete_object(Bucket=cloud.bucket, Key=key)
         stage.open_gate()
-        with pytest.raises(PayloadError, match=rf"{key} is not in bucket {cloud.bucket}"):
+        with pytest.raises(PayloadError, match=rf"{key} is no longer in bucket {cloud.bucket}"):
             future.result(60)
         assert same_blocks([first.result(60), last.result(60)], [1, 2])
 
@@ -154,13 +154,13 @@ def test_a_result_that_may_not_be_stored_is_a_clear_error(faults):
     ):
         future = pool.submit(block, 1)
         with pytest.raises(
-            AWSBatchException, match=r"block: its result cannot be stored in bucket .*may not"
+            AWSBatchException, match=r"block: its result cannot be stored in bucket .*do not allow"
         ):
             future.result(60)
 
 
 def test_a_bucket_deleted_meanwhile_is_a_clear_error(cloud, stage):
-    """When the bucket vanishes during the run, results that need it are errors that name it, and nothing hangs."""
+    """When the bucket vanishes during the run, results that need it are errors that name it."""
     with BatchExecutor(1, **SMALL) as pool:
         future = pool.submit(gated_block, 1, stage.folder)
         stage.nth_call(1)
@@ -183,7 +183,7 @@ def test_a_bucket_deleted_meanwhile_is_a_clear_error(cloud, stage):
 
 
 def test_an_end_while_arguments_are_uploaded_leaves_no_object(cloud, faults):
-    """When main gives up while large arguments are on their way to the bucket, none arrives after the clean-up."""
+    """When main gives up while arguments are being uploaded, none arrives after the clean-up."""
     pool = BatchExecutor(1, **SMALL)
     with faults.injected(Rule("late", "s3", "PUT", "/tasks/", seconds=1.0)):
         for number in NUMBERS:
@@ -219,7 +219,7 @@ class Bomb:
 
 
 def test_main_unpickles_nothing_that_is_not_authentic(stage, tmp_path, caplog):
-    """Forged and foreign messages on the results queue are logged and ignored, never unpickled; repeats as well."""
+    """Forged, foreign and repeated messages are logged and ignored, never unpickled."""
     bomb = tmp_path / "exploded"
     with run_with(1, visibility_timeout=5) as run:
         future = run.submit(gated_block, (1, stage.folder))
@@ -250,17 +250,17 @@ def test_main_unpickles_nothing_that_is_not_authentic(stage, tmp_path, caplog):
         ours.results.send([ours.encode(late)])
         assert same_blocks([run.submit(noted_block, (2, stage.folder)).result(60)], [2])
         assert run.statistics().tasks == 2
-    assert sum("none of this package" in line for line in ignored(caplog)) == 2
+    assert sum("does not come from this package" in line for line in ignored(caplog)) == 2
     assert sum("damaged or forged" in line for line in ignored(caplog)) == 3
     assert not bomb.exists()
 
 
 def ignored(caplog):
-    return [record.getMessage() for record in caplog.records if record.name.endswith("inbox")]
+    return [record.getMessage() for record in caplog.records if record.name.endswith("receiver")]
 
 
 def test_a_message_of_another_run_ends_the_run_with_a_reason(stage):
-    """Two runs on the same queues would lose each other's blocks: who finds it out says so and ends."""
+    """A run that finds another run's messages on its queues ends and says so."""
     with run_with(1) as run:
         future = run.submit(gated_block, (1, stage.folder))
         stage.nth_call(1)

@@ -1,4 +1,4 @@
-"""Payloads: objects to bytes and back, whatever they hold; and damaged bytes are refused before they are unpickled."""
+"""Objects to bytes and back; damaged bytes are refused before they are unpickled."""
 
 import base64
 import functools
@@ -103,7 +103,7 @@ def test_values_come_back_equal(value, compression):
 
 @given(arrays(), compressions)
 def test_arrays_come_back_equal(array, compression):
-    """Every dtype, shape and stride survives, compressed or not; numpy gives copied arrays the native byte order."""
+    """Every dtype, shape and stride survives; copied arrays get the native byte order."""
     back = travelled(array, compression)
     assert back.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
     assert back.shape == array.shape
@@ -119,7 +119,7 @@ def test_arrays_come_back_writable(array, compression):
 
 @given(st.lists(arrays(), max_size=5), compressions)
 def test_arrays_share_no_memory_with_what_they_came_from(several, compression):
-    """Each unpickling makes arrays of its own: changing them changes neither the bytes nor another copy."""
+    """Each unpickling makes arrays of its own: changing them changes nothing else."""
     data = payload.dumps(several, "A list", compression=compression)
     before = bytes(data)
     first, second = payload.loads(data), payload.loads(data)
@@ -175,7 +175,7 @@ def test_functions_of_a_script_travel_by_value():
 
 @given(st.data(), compressions)
 def test_a_payload_that_was_cut_off_is_refused(data, compression):
-    """Even without its MAC, a truncated payload is no payload: never an array that lacks its end."""
+    """A truncated payload is refused even without its MAC; no array lacks its end."""
     whole = payload.dumps([np.arange(50), "text"], "A list", compression=compression)
     length = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(PayloadError):
@@ -202,7 +202,7 @@ def test_a_payload_goes_inline_or_into_the_store(exchange, size):
 
 @pytest.mark.parametrize("size", [300, 5000])
 def test_a_payload_with_any_bit_flipped_is_refused(exchange, size):
-    """Whichever bit of a payload is damaged on its way, it is refused and nothing of it is unpickled."""
+    """Whichever bit is damaged on the way, the payload is refused and not unpickled."""
     data = payload.dumps(np.arange(size, dtype=np.uint8), "An array")
     packed = exchange.pack(data, "name")
     places = range(8 * len(data)) if size < ROOM else range(0, 8 * len(data), 997)
@@ -233,7 +233,7 @@ def test_a_payload_that_was_truncated_or_extended_is_refused(exchange, size):
 
 
 def test_a_payload_swapped_with_another_of_its_run_is_refused(exchange):
-    """An object under another one's key has that one's content name, not the one that the message gives."""
+    """An object under another one's key does not have the content that the message names."""
     one, two = exchange.pack(os.urandom(2000), "one"), exchange.pack(os.urandom(2000), "two")
     exchange.store.put("one", exchange.store.get(two.key))
     with pytest.raises(PayloadError, match="damaged or forged"):
@@ -263,12 +263,12 @@ def test_inline_bytes_that_are_no_base64_are_refused(exchange, inline):
 
 
 def test_a_payload_that_is_not_in_the_bucket_any_more_is_named(exchange):
-    """An object that a lifecycle rule has deleted is a PayloadError with its key, the bucket and the likely cause."""
+    """An object that is gone is a PayloadError with its key, the bucket and the likely cause."""
     packed = exchange.pack(os.urandom(2000), "name")
     exchange.store.clear()
     with pytest.raises(
         PayloadError,
-        match=rf"{packed.key} is not in bucket {exchange.store.bucket}.*lifecycle rule",
+        match=rf"{packed.key} is no longer in bucket {exchange.store.bucket}.*lifecycle rule",
     ):
         exchange.unpack(packed)
 

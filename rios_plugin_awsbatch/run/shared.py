@@ -1,0 +1,68 @@
+"""What many tasks share: functions and arguments, pickled as they are, and stored once per run."""
+
+import threading
+from concurrent.futures import Future
+from typing import Any, Final
+
+from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.compression import Compression
+from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.messages import Payload
+
+from .sender import about_sending
+from .statistics import Totals
+
+__all__ = ["SharedPayloads"]
+
+INLINE_BYTES: Final = 16 * 1024  # up to this size, it rides in every message
+
+
+class SharedPayloads:
+    """The shared payloads of one run, by their content.
+
+    Args:
+        exchange: Stores them.
+        totals: Counts their bytes.
+        compression: How to compress them.
+    """
+
+    def __init__(self, exchange: Exchange, totals: Totals, compression: Compression) -> None:
+        self._exchange = exchange
+        self._totals = totals
+        self._compression = compression
+        self._adding = threading.Lock()  # guards `_payloads`
+        self._payloads: dict[str, Future[Payload]] = {}  # by MAC; stored, or being stored
+
+    def share(self, value: Any, what: str) -> Payload:
+        """Pickle `value` as it is now; store it unless the same bytes are stored already.
+
+        Args:
+            value: A function, or a pair of positional and keyword arguments.
+            what: What it is, for errors.
+
+        Raises:
+            PicklingError: It cannot be pickled.
+            AWSBatchException: It cannot be stored.
+        """
+        data = payload.dumps(value, what, compression=self._compression)
+        mac = self._exchange.key.mac(data)
+        with self._adding:
+            stored = self._payloads.get(mac)
+            if stored is None:
+                mine = self._payloads[mac] = Future[Payload]()
+        if stored is not None:  # another thread may still be storing it
+            return stored.result()
+        try:
+            packed = self._exchange.pack(data, f"shared/{mac}", INLINE_BYTES)
+        except BaseException as error:
+            with self._adding:  # the next caller tries again
+                del self._payloads[mac]
+            if not isinstance(error, Exception):  # Ctrl-C
+                mine.cancel()
+                raise
+            sentence = about_sending(what, error)
+            mine.set_exception(sentence)
+            raise sentence from error
+        mine.set_result(packed)
+        self._totals.note_sent(len(data))
+        return packed
