@@ -15,7 +15,8 @@ from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.wire.payload import describe
-from rios_plugin_awsbatch.worker.compute import call_chunk
+
+from .executor_remote import call_chunk
 
 __all__ = ["BatchExecutor"]
 

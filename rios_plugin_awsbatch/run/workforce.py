@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import advice_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -14,7 +15,6 @@ from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from .inventory import Inventory
 from .launch import JobState, WorkerJob, submit_workers
 from .roster import Roster
-from .teardown import attempted
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
