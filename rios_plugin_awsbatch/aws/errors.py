@@ -1,7 +1,6 @@
 """What boto3's errors mean and what to do about them, by class and code, never by their words."""
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,11 +18,8 @@ __all__ = [
     "is_missing_queue",
     "is_missing_stack",
     "is_passing",
-    "logged",
     "sentence_for",
 ]
-
-log = logging.getLogger(__name__)
 
 
 class AnswerError(botocore.exceptions.BotoCoreError):
@@ -109,20 +105,6 @@ def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
         yield
     except AWS_ERRORS as error:
         raise kind(f"{what}: {sentence_for(error)}") from error
-
-
-@contextlib.contextmanager
-def logged(what: str, prefix: str = "") -> Iterator[None]:
-    """Log an error instead of raising it, where something else matters more.
-
-    Args:
-        what: What is attempted, "delete the files" for instance.
-        prefix: How the line begins, "run=ID " for instance.
-    """
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - see above
-        log.warning("%scould not %s: %s", prefix, what, sentence_for(error))
 
 
 def error_code(error: Exception) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rios_plugin_awsbatch.aws.errors import logged
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.jobs.pack import script_at
 from rios_plugin_awsbatch.jobs.submit import JobOptions
 from rios_plugin_awsbatch.jobs.submit import submit as submit_job
@@ -117,7 +117,7 @@ def submit(  # noqa: PLR0913 - the options of a command
         f"rios-awsbatch logs --follow {job.job_id} shows its log, "
         f"rios-awsbatch cancel {job.job_id} ends it."
     )
-    with logged("sweep submissions"):
+    with attempted(stack.bucket, "sweep submissions", kind="bucket"):
         sweep_submissions(clients, stack.bucket)
 
 

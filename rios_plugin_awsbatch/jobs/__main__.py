@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from types import FrameType
 
 from rios_plugin_awsbatch._version import __version__
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import logged
 from rios_plugin_awsbatch.aws.names import archive_key, record_key
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.programs import configure_logging, errors_as_sentences, exit_status
@@ -90,7 +90,7 @@ def run_submitted() -> int:
     log.info("submission=%s ended with exit status %d", identity, status)
     # If it was told to end, Batch may start another attempt, on an instance that is not reclaimed.
     if not script.told_to_end:
-        with logged("delete its files", f"submission={identity} "):
+        with attempted(identity, "delete its files", kind="submission"):
             _forget(clients, bucket, identity)
     return status
 

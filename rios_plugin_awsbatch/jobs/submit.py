@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import container_overrides
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import explained, logged
+from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.aws.names import archive_key, new_run_id, submission_prefix
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.settings import Settings, variables
@@ -106,7 +107,7 @@ def submit(
             definition = definition_for(clients.batch, stack, image, identity)
             record = SubmissionRecord(definition=definition.arn if definition.registered else None)
             if definition.registered:
-                undo.callback(_deregister, clients, definition.arn)
+                undo.callback(_deregister, clients, identity, definition.arn)
             recorded = definition.registered or script is not None
             if recorded:
                 write_record(clients, stack.bucket, identity, record)
@@ -135,12 +136,12 @@ def _upload(
 
 
 def _delete_files(clients: Clients, stack: StackOutputs, identity: str) -> None:
-    with logged("delete its files", f"submission={identity} "):
+    with attempted(identity, "delete its files", kind="submission"):
         PayloadStore(clients.s3, stack.bucket, submission_prefix(identity)).clear()
 
 
-def _deregister(clients: Clients, definition: str) -> None:
-    with logged(f"deregister {definition}"):
+def _deregister(clients: Clients, identity: str, definition: str) -> None:
+    with attempted(identity, f"deregister {definition}", kind="submission"):
         clients.batch.deregister_job_definition(jobDefinition=definition)
 
 

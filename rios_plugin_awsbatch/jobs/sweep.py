@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import logged
 from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
 from rios_plugin_awsbatch.run.sweep import STALE_SECONDS
@@ -55,7 +55,7 @@ def sweep_submission_of(clients: Clients, bucket: str, job_id: str) -> None:
         bucket: The stack's bucket.
         job_id: Batch's id of the job.
     """
-    with logged(f"sweep the submission of job {job_id}"):
+    with attempted(job_id, "sweep its submission", kind="job"):
         for identity, record in _records(clients, bucket).items():
             if record.job == job_id:
                 _sweep(clients, bucket, identity, record)
@@ -63,7 +63,7 @@ def sweep_submission_of(clients: Clients, bucket: str, job_id: str) -> None:
 
 def _sweep(clients: Clients, bucket: str, identity: str, record: SubmissionRecord) -> None:
     # If the first step fails, the record stays, and the next sweep finds what is left.
-    with logged("sweep it", f"submission={identity} "):
+    with attempted(identity, "delete what is left", kind="submission"):
         if record.definition is not None:
             clients.batch.deregister_job_definition(jobDefinition=record.definition)
         PayloadStore(clients.s3, bucket, submission_prefix(identity)).clear()

@@ -17,7 +17,6 @@ from rios_plugin_awsbatch.aws.errors import (
     is_missing_queue,
     is_missing_stack,
     is_passing,
-    logged,
     sentence_for,
 )
 from rios_plugin_awsbatch.errors import StackError
@@ -231,12 +230,3 @@ def test_an_explained_error_has_boto3_s_as_its_cause(clients, answers):
     assert isinstance(caught.value.__cause__, ClientError)
     with pytest.raises(KeyError), explained(StackError, "Cannot look"):
         raise KeyError("jobs")
-
-
-def test_an_error_that_is_logged_is_not_raised(caplog):
-    """The next step is taken."""
-    with logged("delete the files", "submission=1 "):
-        raise BotoCoreError
-    assert caplog.messages == [
-        "submission=1 could not delete the files: An unspecified error occurred"
-    ]
