@@ -12,12 +12,15 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def attempted(run_id: str, what: str, *, queue_may_be_gone: bool = False) -> Iterator[None]:
+def attempted(
+    identity: str, what: str, *, kind: str = "run", queue_may_be_gone: bool = False
+) -> Iterator[None]:
     """Log an error instead of raising it.
 
     Args:
-        run_id: The run's id.
+        identity: The id of the run or whatever else it concerns.
         what: What is attempted, "delete the run's objects" for instance.
+        kind: What `identity` names: a run, a submission, a job or a bucket.
         queue_may_be_gone: Whether a queue that does not exist is nothing to tell.
     """
     try:
@@ -25,4 +28,4 @@ def attempted(run_id: str, what: str, *, queue_may_be_gone: bool = False) -> Ite
     except Exception as error:  # noqa: BLE001 - see above
         gone = queue_may_be_gone and is_missing_queue(error)
         level = logging.DEBUG if gone else logging.WARNING
-        log.log(level, "run=%s could not %s: %s", run_id, what, sentence_for(error))
+        log.log(level, "%s=%s could not %s: %s", kind, identity, what, sentence_for(error))

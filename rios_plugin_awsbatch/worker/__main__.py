@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.jobs.files import importable
+from rios_plugin_awsbatch.programs import configure_logging
 from rios_plugin_awsbatch.settings import WorkerSettings, load
 from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import RunKey
@@ -37,8 +38,7 @@ def work() -> None:
         AWSBatchException: The worker cannot work; one clear sentence.
     """
     settings = load(WorkerSettings)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    configure_logging(settings.log_level)
     clients = Clients(settings.region)
     with importable(clients, settings.bucket, settings.submission):
         _work(settings, clients)
