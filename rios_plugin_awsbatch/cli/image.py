@@ -4,7 +4,11 @@ import shlex
 
 import click
 
+from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.image import build as images
+from rios_plugin_awsbatch.image import registry
+from rios_plugin_awsbatch.image.builder import default_builder
+from rios_plugin_awsbatch.settings import Settings, load
 
 __all__ = ["image"]
 
@@ -82,13 +86,13 @@ def build(  # noqa: PLR0913 - the options of a command
     EXTRA_PACKAGES, PIP_PACKAGES, PLATFORM, BUILD_OPTIONS.
     """
     wanted = images.Build(
-        builder=builder or images.default_builder(),
+        builder=builder or default_builder(),
         name=name,
         base_image=base_image or None,
         rios=rios or images.LATEST_RIOS,
         extra_packages=(extra_packages or "").split(),
         pip_packages=(pip_packages or "").split(),
-        platform=platform or images.platform_of_stack(),
+        platform=platform or registry.platform_of_stack(*_aws()),
         options=shlex.split(options or ""),
     )
     for built in images.build(wanted):
@@ -104,8 +108,9 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
 
     It is pushed as latest and under its own tag. NAME is rios by default.
     """
-    repository = images.ecr_path(main=main)
-    for pushed in images.push(builder or images.default_builder(), name, repository):
+    clients, settings = _aws()
+    repository = registry.ecr_path(clients, settings, main=main)
+    for pushed in registry.push(clients, builder or default_builder(), name, repository):
         click.echo(f"Pushed {pushed}")
 
 
@@ -114,4 +119,9 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
 @_MAIN
 def path(*, base: bool, main: bool) -> None:
     """Print the repository of the stack's images."""
-    click.echo(images.ecr_path(main=main, base=base))
+    click.echo(registry.ecr_path(*_aws(), main=main, base=base))
+
+
+def _aws() -> tuple[Clients, Settings]:
+    settings = load(Settings)
+    return Clients(settings.region), settings

@@ -7,9 +7,14 @@ from typing import Any, Final
 
 import click
 
+from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.stack.create import create_stack
+from rios_plugin_awsbatch.stack.delete import delete_stack, refuse_undeletable
 from rios_plugin_awsbatch.stack.managed import ManagedStack
+from rios_plugin_awsbatch.stack.modify import apply_plan, discard_plan, plan_change
+from rios_plugin_awsbatch.stack.report import report_on
 
 from .stack_options import requested, what, where
 from .stack_view import console, show_plan, show_progress, show_report
@@ -82,7 +87,7 @@ def delete(stackname: str | None, region: str | None, *, wait: bool, yes: bool) 
 def status(stackname: str | None, region: str | None) -> None:
     """Show the state of the stack, and what may be wrong with it."""
     managed = _managed(stackname, region)
-    show_report(managed, managed.report())
+    show_report(managed, report_on(managed))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,12 +129,12 @@ def _managed(name: str | None, region: str | None) -> ManagedStack:
     settings = load(
         Settings, **{setting: value for setting, value in given.items() if value is not None}
     )
-    return ManagedStack(settings.stack, settings.region)
+    return ManagedStack(Clients(settings.region), settings.stack)
 
 
 def _create(managed: ManagedStack, options: dict[str, Any], *, wait: bool) -> None:
     parameters, tags = requested(**options)
-    events = managed.create(parameters, tags or {"RIOS": "1"})
+    events = create_stack(managed, parameters, tags or {"RIOS": "1"})
     if not wait:
         console.print(f"Creating {managed}; {_SEE_STATUS}.")
         return
@@ -143,19 +148,19 @@ def _create(managed: ManagedStack, options: dict[str, Any], *, wait: bool) -> No
 def _modify(
     managed: ManagedStack, options: dict[str, Any], *, wait: bool, yes: bool, dry_run: bool
 ) -> None:
-    plan = managed.plan(*requested(**options))
+    plan = plan_change(managed, *requested(**options))
     if plan.change_set is None:
         console.print(f"There is nothing to change in {managed}.")
         return
     show_plan(plan)
     with contextlib.ExitStack() as undo:
-        undo.callback(managed.discard, plan)
+        undo.callback(discard_plan, managed, plan)
         if dry_run:
             return
         if plan.losses and not yes:
             _ask_to_lose(plan.losses, managed)
         undo.pop_all()
-    events = managed.apply(plan)
+    events = apply_plan(managed, plan)
     if not wait:
         console.print(f"Changing {managed}; {_SEE_STATUS}.")
         return
@@ -184,11 +189,11 @@ def _interruptible(sentence: str) -> Iterator[None]:
 
 
 def _delete(managed: ManagedStack, *, wait: bool, yes: bool) -> None:
-    managed.refuse_undeletable()
+    refuse_undeletable(managed)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Delete {managed}, its images, its objects and its logs?", abort=True)
     with _interruptible(f"{_SEE_STATUS}; if it does not go away, delete it again."):
-        show_progress(managed.delete(wait=wait))
+        show_progress(delete_stack(managed, wait=wait))
     if wait:
         console.print(
             f"Deleted {managed}. AWS keeps the roles of its own services and, for 180 days, "

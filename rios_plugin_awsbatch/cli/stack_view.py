@@ -5,9 +5,11 @@ from typing import Final
 
 from rich.console import Console
 
-from rios_plugin_awsbatch.stack.contents import Step
 from rios_plugin_awsbatch.stack.events import Event
-from rios_plugin_awsbatch.stack.managed import ManagedStack, Plan, StackReport
+from rios_plugin_awsbatch.stack.managed import ManagedStack
+from rios_plugin_awsbatch.stack.plan import Plan
+from rios_plugin_awsbatch.stack.records import Step
+from rios_plugin_awsbatch.stack.report import StackReport
 
 __all__ = ["console", "show_plan", "show_progress", "show_report"]
 
