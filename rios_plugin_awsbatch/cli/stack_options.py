@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from rios_plugin_awsbatch.shipped import folder
+from rios_plugin_awsbatch.stack.template import template_text
 
 __all__ = ["PARAMETERS", "ParameterOption", "requested", "template_defaults", "what", "where"]
 
@@ -170,7 +170,7 @@ PARAMETERS: Final = (
 
 def template_defaults() -> dict[str, str]:
     """Return the defaults of the template's parameters."""
-    text = (folder("stack") / "batch.yaml").read_text()
+    text = template_text()
     section = text.partition("\nParameters:\n")[2].partition("\n\n")[0]
     found = re.findall(r"^  (\w+):\n(?:    .*\n)*?    Default: (.*)$", section, re.MULTILINE)
     return {name: default.strip("'") for name, default in found}
