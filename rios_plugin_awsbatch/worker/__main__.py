@@ -1,7 +1,6 @@
 """The container's entry point: the console script ``rios-awsbatch-worker``."""
 
 import argparse
-import logging
 import os
 import signal
 import socket

@@ -6,11 +6,11 @@ import re
 import click
 import pytest
 import yaml
+from rios_plugin_awsbatch.shipped import folder
 
 from rios_plugin_awsbatch.cli.__main__ import COMMANDS, commands
 from rios_plugin_awsbatch.cli.stack import createbatch, stack
 from rios_plugin_awsbatch.cli.stack_options import PARAMETERS, template_defaults
-from rios_plugin_awsbatch.shipped import folder
 from tests.cli.support import all_commands, help_of
 
 ALL = all_commands()
