@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Builds the image here, without Docker and without a registry, and lets it work on the embedded AWS: as workers, and as
-# a main script in an image built FROM it. Needs buildah and debootstrap, and to be root; says why if it skips.
+# Builds the image on this machine, without Docker and without a registry, and runs it on the
+# embedded AWS: as workers, and as a main script in an image built FROM it. Needs root, buildah and
+# debootstrap; if it skips, it says why.
 #
-#     RIOS_VER   RIOS's release, or an archive where it cannot be downloaded
-#     SUITE      of Debian or Ubuntu, to build on; this machine's
-#     MIRROR     where debootstrap gets it; with a blank and the name of one of its scripts, if it does not know the suite
-#     OPTIONS    for debootstrap; Ubuntu has GDAL in universe: --components=main,universe
-#     PYTHON     which has this package with its extra `local`; ../.venv/bin/python
+#     RIOS_VER   RIOS's release, or an archive if it cannot be downloaded (default: 2.0.9)
+#     SUITE      the suite of Debian or Ubuntu to build on (default: this machine's)
+#     MIRROR     where debootstrap downloads it from; if debootstrap does not know the suite, with a
+#                blank and the name of one of its scripts appended
+#     OPTIONS    options for debootstrap (default on Ubuntu, whose GDAL is in universe:
+#                --components=main,universe)
+#     PYTHON     a Python with this package and its extra `local` (default: .venv/bin/python)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +17,8 @@ say() { echo "image/check.sh: $*"; }
 skip() { say "skipped: $*"; exit 0; }
 
 for tool in buildah debootstrap; do
-    command -v "$tool" >/dev/null || skip "there is no $tool here (apt-get install buildah debootstrap)"
+    command -v "$tool" >/dev/null ||
+        skip "there is no $tool here (apt-get install buildah debootstrap)"
 done
 [ "$(id -u)" = 0 ] || skip "debootstrap must be run as root"
 python=$(realpath --no-symlinks "${PYTHON:-.venv/bin/python}")
@@ -32,14 +36,17 @@ suite=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 
 work=$(mktemp -d /var/tmp/rios-image-check-XXXXXX)
 finish() {
-    awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort --reverse | xargs --no-run-if-empty umount
+    awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort --reverse |
+        xargs --no-run-if-empty umount
     rm -rf "$work"
 }
 trap finish EXIT
-# Storage of our own, gone in the end; no namespaces, which containers refuse; vfs works everywhere, but copies everything.
+# Use a storage that is deleted at the end, and no namespaces, which containers forbid. The driver
+# vfs works everywhere, but copies everything.
 driver=vfs
 mkdir "$work"/{lower,upper,scratch,merged}
-if mount -t overlay overlay -o "lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/scratch" "$work/merged" 2>/dev/null; then
+overlay=lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/scratch
+if mount -t overlay overlay -o "$overlay" "$work/merged" 2>/dev/null; then
     umount "$work/merged"
     driver=overlay
 fi
@@ -51,14 +58,14 @@ runroot = "$work/run"
 EOF
 export CONTAINERS_STORAGE_CONF=$work/storage.conf BUILDAH_ISOLATION=chroot
 
-# How pip reaches its index from here, it does there as well.
+# In the build, pip uses the same index as on this machine.
 "$python" - "$work" >"$work/options" <<'EOF'
 import shutil, subprocess, sys
 from pathlib import Path
 
 work = Path(sys.argv[1])
-listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-pairs = [line.partition("=") for line in listed.stdout.splitlines()]
+listed = subprocess.check_output([sys.executable, "-m", "pip", "config", "list"], text=True)
+pairs = [line.partition("=") for line in listed.splitlines()]
 config = {name.rpartition(".")[2]: value.strip("'\"") for name, _, value in pairs}
 names = ("index-url", "extra-index-url", "trusted-host", "proxy")
 kept = {name: config[name] for name in names if name in config and "file:" not in config[name]}
@@ -75,15 +82,18 @@ EOF
 say "a base image of $suite"
 base=$(buildah from scratch)
 # shellcheck disable=SC2086  # words
-debootstrap --variant=minbase ${OPTIONS:-} "$suite" "$(buildah mount "$base")" ${MIRROR:-} >"$work/debootstrap.log" 2>&1 ||
+debootstrap --variant=minbase ${OPTIONS:-} "$suite" "$(buildah mount "$base")" ${MIRROR:-} \
+    >"$work/debootstrap.log" 2>&1 ||
     { tail -5 "$work/debootstrap.log"; skip "debootstrap cannot make $suite"; }
 buildah umount "$base" >/dev/null
 buildah commit --quiet --rm "$base" localhost/rios-check-base >/dev/null
 
 say "rios-awsbatch image build"
-"$scripts/rios-awsbatch" image build --builder buildah --name rios --base-image localhost/rios-check-base --rios "$rios" \
-    --extra-packages "python3-yaml less" --pip-packages "humanize iniconfig>=2" --options "$(cat "$work/options")" \
-    >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; say "FAILED: the image cannot be built"; exit 1; }
+"$scripts/rios-awsbatch" image build --builder buildah --name rios --rios "$rios" \
+    --base-image localhost/rios-check-base --options "$(cat "$work/options")" \
+    --extra-packages "python3-yaml less" --pip-packages "humanize iniconfig>=2" \
+    >"$work/build.log" 2>&1 ||
+    { tail -40 "$work/build.log"; say "FAILED: the image cannot be built"; exit 1; }
 grep ^Built "$work/build.log"
 
 box=$(buildah from --pull-never localhost/rios:latest)
@@ -102,11 +112,12 @@ held = open("/usr/local/share/rios-awsbatch/constraints.txt").read().strip()
 assert held == f"numpy=={numpy.__version__}", held
 assert os.getuid() != 0, "the user is root"
 assert os.access(".", os.W_OK) and shutil.which("less")
-assert manager.ComputeWorkerManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.hosts.rios2"
-assert jobmanager.JobManager.__subclasses__()[-1].__module__ == "rios_plugin_awsbatch.hosts.rios1"
+for base in (manager.ComputeWorkerManager, jobmanager.JobManager):
+    assert base.__subclasses__()[-1].__module__.startswith("rios_plugin_awsbatch.hosts."), base
 print(f"as user {os.getuid()}: RIOS finds the plugin in {rios_plugin_awsbatch.__path__[0]}; {held}")
 EOF
-inside pip install --quiet --dry-run "numpy>2.99" 2>/dev/null && { say "FAILED: numpy can be replaced"; exit 1; }
+inside pip install --quiet --dry-run "numpy>2.99" 2>/dev/null &&
+    { say "FAILED: numpy can be replaced"; exit 1; }
 # shellcheck disable=SC2046  # words
 [ "$(inside $(entry "$box") sh -c 'echo the command')" = "the command" ]
 # shellcheck disable=SC2046
@@ -115,7 +126,8 @@ buildah inspect --type image localhost/rios:latest | "$python" -c '
 import json, sys
 layers = json.load(sys.stdin)["OCIv1"]["rootfs"]["diff_ids"]
 print(f"{len(layers)} layers, the base image is one of them")'
-du --summarize --bytes --total "$(buildah mount "$box")" | awk 'END { printf "%.0f MB in all\n", $1 / 1e6 }'
+du --summarize --bytes --total "$(buildah mount "$box")" |
+    awk 'END { printf "%.0f MB in all\n", $1 / 1e6 }'
 
 say "a main script in an image built FROM it"
 mkdir "$work/main"
@@ -128,7 +140,7 @@ EOF
 buildah build --quiet --tag localhost/riosmain "$work/main" >/dev/null
 main=$(buildah from --pull-never localhost/riosmain)
 
-# What Batch does with an image: its entry point, with the job's environment.
+# Do what Batch does with an image: run its entry point, with the job's environment.
 cat >"$work/start" <<'EOF'
 #!/usr/bin/env bash
 box=$1
@@ -172,6 +184,6 @@ scene = gdal.Open("L7_ETMs.tif").ReadAsArray().astype(np.float32)
 expected = (scene[3] - scene[2]) / np.maximum(scene[3] + scene[2], 1)
 found = gdal.Open("ndvi.tif").ReadAsArray()
 assert found.shape == expected.shape and (found == expected).all()
-print(f"{found.size} pixels, computed by workers in the image, are those that numpy computes")
+print(f"{found.size} pixels that workers in the image computed are the same as numpy's")
 EOF
 say "all is well"

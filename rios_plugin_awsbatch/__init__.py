@@ -2,27 +2,33 @@
 
 The way of a block::
 
-    main process                                  AWS                            worker container(s)
-    ------------                                  ---                            -------------------
-    host (RIOS 1.4, 2.x, or a script)
-      -> jobmanager, rios2, or executor
-        -> run: pickle, authenticate
-             large bytes ----------------------> S3  runs/<run>/...  ---------->  fetcher: receive, verify
-             task message ---------------------> SQS tasks ------------------->     |
-                                                                                 compute process: call
-                                                                                    |
-        <- inbox: verify, unpickle  <----------- SQS results <------------------- storer: announce the result,
-      <- future                        <-------- S3                              then delete the task message
-                                                 Batch: one array job of N workers
+    main process                          AWS                       worker container
+    ------------                          ---                       ----------------
+    script, or RIOS 1.4 or 2
+         |
+    hosts: executor, rios1, rios2
+         |
+    run: pickle, authenticate
+      sender ----- large arguments -----> S3  runs/<run id>/ --.
+         '-------- task message --------> SQS tasks -----------+--> fetcher: receive, verify
+                                                                      |
+                                                                    compute process: call
+                                                                      |
+      receiver <--- large result -------- S3 <-----------------.    replier: send the result, then
+    future <------- result message ------ SQS results <--------+------'  delete the task message
 
-A run has two queues, a prefix and a job of its own; it takes them down when it ends, last in first out. Every message
-and payload is authenticated with the run's key before it is unpickled.
+                                          Batch: one array job of N workers
 
-Importing this package reads no environment, opens no connection and costs little: names are loaded when used. It makes
-RIOS know this package, as the wheel's ``.pth`` does.
+A run owns two queues, a prefix in the bucket and a Batch job, and deletes them when it ends. Every
+message and payload is authenticated with the run's key before it is unpickled.
+
+Importing this package reads no environment, opens no connection and costs little: public names are
+loaded on first use. It has one side effect: it installs the import hook through which RIOS finds
+this package, as the wheel's ``.pth`` file does (see `hosts.autoload`).
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__ as __version__
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
     REGION: str
     STACK_NAME: str
 
-__all__ = [  # noqa: F822, RUF100 - loaded below, when used
+__all__ = [  # noqa: F822, RUF100 - loaded on first use
     "REGION",
     "STACK_NAME",
     "AWSBatchException",
@@ -74,8 +80,7 @@ def __dir__() -> list[str]:
 
 try:
     _autoload = importlib.import_module(".hosts.autoload", __name__)
-except (
-    ModuleNotFoundError
-):  # hatchling puts a file into the wheel once: there it stands beside the package
+except ModuleNotFoundError:  # the wheel has it beside the package only
     _autoload = importlib.import_module("_rios_plugin_awsbatch_autoload")
+    sys.modules[f"{__name__}.hosts.autoload"] = _autoload
 _autoload.install()

@@ -82,11 +82,12 @@ class _Plugins:
 
     def register(self, plugin: object) -> None:
         with self._changing:
-            self._manager.register(plugin)
             try:
+                self._manager.register(plugin)
                 self._manager.check_pending()
             except pluggy.PluginValidationError:
-                self._manager.unregister(plugin)
+                if self._manager.is_registered(plugin):  # pluggy may keep what it refuses
+                    self._manager.unregister(plugin)
                 raise
             self._replace_callers()
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Creates the CloudFormation stack, or modifies it; the same as `rios-awsbatch stack create` and `modify`."""
+"""Create or modify the CloudFormation stack, as `rios-awsbatch stack create` and `modify` do."""
 
-from rios_plugin_awsbatch.cli.stack import createbatch, messages_only
+from rios_plugin_awsbatch.cli.errors import presented_errors
+from rios_plugin_awsbatch.cli.stack import createbatch
 
 if __name__ == "__main__":
-    with messages_only("createbatch.py"):
+    with presented_errors("createbatch.py"):
         createbatch(standalone_mode=False)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Deletes the CloudFormation stack with all that is in it; the same as `rios-awsbatch stack delete`."""
+"""Delete the CloudFormation stack and everything in it, as `rios-awsbatch stack delete` does."""
 
-from rios_plugin_awsbatch.cli.stack import deletebatch, messages_only
+from rios_plugin_awsbatch.cli.errors import presented_errors
+from rios_plugin_awsbatch.cli.stack import deletebatch
 
 if __name__ == "__main__":
-    with messages_only("deletebatch.py"):
+    with presented_errors("deletebatch.py"):
         deletebatch(standalone_mode=False)

@@ -28,8 +28,7 @@ UNFINISHED: "Final[tuple[JobStatusType, ...]]" = (
 )
 ENDED: "Final[tuple[JobStatusType, ...]]" = ("SUCCEEDED", "FAILED")
 STATES: Final = (*UNFINISHED, *ENDED)
-# How many ids one request takes:
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
+# Ids in one request: https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
 DESCRIBED_JOBS: Final = 100
 
 
@@ -55,7 +54,7 @@ _NO_ADVICE: Final = "The workers' log streams, in the log group of the job defin
 def container_overrides(
     environment: Mapping[str, str], vcpus: float | None, memory: int | None
 ) -> Any:
-    """Return what a job has that its job definition does not say.
+    """Return container overrides: what a job changes of its job definition.
 
     Args:
         environment: Its environment variables.
@@ -76,24 +75,31 @@ def container_overrides(
 
 
 def latest_definition(batch: "BatchClient", name: str) -> Any:
-    """Return what Batch knows of a job definition: the named revision, else the latest active one.
+    """Return Batch's description of a job definition.
 
     Args:
         batch: The client.
-        name: Its name, with or without a revision, or its ARN.
+        name: Its name, for the latest active revision; or its name and revision, as in ``name:3``;
+            or its ARN.
 
     Returns:
-        Batch's description; None if there is no such definition.
+        The description; None if there is no such active definition.
     """
-    name = name.rpartition("/")[2]
-    wanted: Any = {"jobDefinitions": [name]} if ":" in name else {"jobDefinitionName": name}
-    pages = batch.get_paginator("describe_job_definitions").paginate(**wanted, status="ACTIVE")
-    found: list[Any] = [definition for page in pages for definition in page["jobDefinitions"]]
+    name, _, revision = name.rpartition("/")[2].partition(":")
+    pages = batch.get_paginator("describe_job_definitions").paginate(
+        jobDefinitionName=name, status="ACTIVE"
+    )
+    found: list[Any] = [
+        definition
+        for page in pages
+        for definition in page["jobDefinitions"]
+        if not revision or str(definition["revision"]) == revision
+    ]
     return max(found, key=lambda definition: definition["revision"], default=None)
 
 
 def reason_of(job: Any) -> str:
-    """Return why a job failed, as Batch tells it in a description or a summary of the job."""
+    """Return why a job failed, from Batch's description or summary of it."""
     container = job.get("container", {})
     parts = [job.get("statusReason", ""), container.get("reason", "")]
     if container.get("exitCode") is not None:

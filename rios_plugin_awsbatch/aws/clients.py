@@ -1,6 +1,8 @@
-"""The boto3 clients of one process: the one place where they are made, counted and checked."""
+"""The boto3 clients of one process: made, counted and checked in this one place."""
 
 import collections
+import json
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,24 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["Clients"]
 
 _CONFIG: Final = Config(
-    # 503 SlowDown is S3's way to say that it is adapting: keep trying.
+    # S3 answers 503 SlowDown while it adapts to the load: keep trying.
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=10,
     read_timeout=60,
     max_pool_connections=32,
     tcp_keepalive=True,
 )
-# Services that answer with one JSON object. botocore turns any other body, a proxy's HTML for
-# instance, into an answer without keys. Of the others, which answer with XML, botocore itself
-# refuses what is none.
-_JSON_SERVICES: Final = {"batch", "ecr", "logs", "sqs"}
+_JSON_SERVICES: Final = {"batch", "ecr", "logs", "sqs"}  # the others answer with XML
 _GOOD_STATUS: Final = range(200, 300)
+_HTML: Final = re.compile(rb"\s*<(!doctype\s+)?html", re.IGNORECASE)
 
 
 class Clients:
-    """The AWS clients of one process in one region, each made when first used.
+    """The AWS clients of one process in one region, each made when it is first used.
 
-    Sessions are not thread-safe, clients are.
+    Clients are thread-safe, sessions are not.
 
     Args:
         region: The region of the stack.
@@ -49,8 +49,8 @@ class Clients:
 
     def __init__(self, region: str) -> None:
         self.region = region
-        self._session = boto3.Session(region_name=region)
-        self._making = threading.Lock()  # guards the session and `_made`
+        self._making = threading.Lock()  # guards `_session` and `_made`
+        self._session: boto3.Session | None = None  # reads the user's configuration when made
         self._made: dict[tuple[str, str], Any] = {}
         self._counting = threading.Lock()  # guards `_requests`
         self._requests: collections.Counter[str] = collections.Counter()
@@ -81,7 +81,7 @@ class Clients:
 
     @property
     def sts(self) -> "STSClient":
-        """STS, which says whose the credentials are."""
+        """STS, which tells whose credentials these are."""
         client: STSClient = self._client("sts")
         return client
 
@@ -102,36 +102,92 @@ class Clients:
             return self._requests.total()
 
     def requests_by_operation(self) -> dict[str, int]:
-        """Return how many requests have been made, as in ``{"sqs.SendMessageBatch": 3}``."""
+        """Return how many requests have been made, by operation, as in ``sqs.SendMessageBatch``."""
         with self._counting:
             return dict(self._requests)
 
     def _client(self, service: Any, region: str | None = None) -> Any:
         identity = (service, region or self.region)
         if identity not in self._made:
-            self._session.get_credentials()  # may ask the network, so not under the lock
+            session = self._opened_session()
+            session.get_credentials()  # a request, perhaps: not under the lock
             with self._making:
                 if identity not in self._made:
-                    client = self._session.client(service, region_name=identity[1], config=_CONFIG)
+                    client = session.client(service, region_name=identity[1], config=_CONFIG)
                     client.meta.events.register("before-send", self._count)
-                    if service in _JSON_SERVICES:
-                        client.meta.events.register("after-call", _check_answer)
+                    # Two wildcards go before botocore's own "before-parse.s3.*", which takes HTML
+                    # for an error within S3.
+                    client.meta.events.register("before-parse.*.*", _check_answer)
                     self._made[identity] = client
         return self._made[identity]
+
+    def _opened_session(self) -> boto3.Session:
+        with self._making:
+            if self._session is None:
+                self._session = boto3.Session(region_name=self.region)
+            return self._session
 
     def _count(self, event_name: str, **_: Any) -> None:
         with self._counting:
             self._requests[event_name.removeprefix("before-send.")] += 1
 
 
-def _check_answer(http_response: Any, model: Any, **_: Any) -> None:
-    """Refuse what does not come from AWS, so that callers can rely on the documented keys."""
-    body = http_response.content.strip()
-    if (
-        http_response.status_code in _GOOD_STATUS
-        and body
-        and not (body[:1] == b"{" and body[-1:] == b"}")
-    ):
+def _check_answer(operation_model: Any, response_dict: Any, **_: Any) -> None:
+    """Refuse what AWS did not answer, so that callers may rely on the keys that AWS documents.
+
+    botocore makes an answer without keys of a proxy's HTML or of half an answer, or fails with a
+    KeyError of its own.
+
+    Raises:
+        AnswerError: The body is not an answer to this operation.
+    """
+    body = response_dict["body"]
+    good = response_dict["status_code"] in _GOOD_STATUS
+    if good and _etag_is_missing(operation_model, response_dict["headers"]):
+        known = False
+    elif not isinstance(body, bytes):
+        known = True  # the bytes of an object, which its reader checks
+    elif operation_model.service_model.service_name in _JSON_SERVICES:
+        known = _is_json_answer(operation_model, body, good=good)
+    else:
+        known = not good or _is_xml_answer(operation_model, body)
+    if not known:
         raise AnswerError(
-            service=model.service_model.service_name, operation=model.name, body=body[:60]
+            service=operation_model.service_model.service_name,
+            operation=operation_model.name,
+            body=body[:60] if isinstance(body, bytes) else b"",
         )
+
+
+def _etag_is_missing(operation_model: Any, headers: Any) -> bool:
+    """Say whether an answer about an object lacks the header that S3 gives to each of them."""
+    shape = operation_model.output_shape
+    etag = shape.members.get("ETag") if shape is not None else None
+    return etag is not None and "location" in etag.serialization and "etag" not in headers
+
+
+def _is_json_answer(operation_model: Any, body: bytes, *, good: bool) -> bool:
+    if not body.strip():
+        return not good or not _has_content(operation_model)
+    try:
+        return isinstance(json.loads(body.decode()), dict)
+    except UnicodeDecodeError:
+        return False
+    except ValueError:
+        return not good  # botocore makes an error of the status
+
+
+def _is_xml_answer(operation_model: Any, body: bytes) -> bool:
+    if not body.strip():
+        return not _has_content(operation_model)
+    shape = operation_model.output_shape
+    wrapper = shape.serialization.get("resultWrapper", "") if shape is not None else ""
+    return wrapper.encode() in body and not _HTML.match(body)
+
+
+def _has_content(operation_model: Any) -> bool:
+    """Say whether the body of an answer holds something; S3 puts some answers into headers."""
+    shape = operation_model.output_shape
+    return shape is not None and any(
+        "location" not in member.serialization for member in shape.members.values()
+    )

@@ -1,7 +1,4 @@
-"""What boto3's errors mean, and what to do about them.
-
-Errors are recognised by class and code, never by their words.
-"""
+"""What boto3's errors mean and what to do about them, by class and code, never by their words."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,6 +14,7 @@ __all__ = [
     "AnswerError",
     "error_code",
     "explained",
+    "is_missing_object",
     "is_missing_queue",
     "is_missing_stack",
     "is_passing",
@@ -25,15 +23,15 @@ __all__ = [
 
 
 class AnswerError(botocore.exceptions.BotoCoreError):
-    """What came back is not from AWS: a proxy's HTML, or half of an answer."""
+    """Something else than AWS's answer came back: a proxy's HTML, or half an answer."""
 
     fmt = (
-        "the answer to {operation} does not come from {service} (it begins {body}); a proxy or a "
-        "broken connection may be in between"
+        "the answer to {operation} did not come from AWS's {service} service (it begins {body}); "
+        "look for a proxy, a login page or a cut connection between here and AWS"
     )
 
 
-# What clients raise. botocore's parsers have an error of their own, beside the root of all others.
+# What clients raise. The error of botocore's parsers does not have the root of all the others.
 AWS_ERRORS: Final = (
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
@@ -41,45 +39,49 @@ AWS_ERRORS: Final = (
 )
 _UNREACHABLE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 _NO_ANSWER: Final = (AnswerError, botocore.parsers.ResponseParserError)
+_NO_CREDENTIALS: Final = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+)
 _LOGGED_OUT: Final = (
     botocore.exceptions.SSOError,
     botocore.exceptions.TokenRetrievalError,
     *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
 )
+# The first class that an error belongs to decides.
 _SENTENCES: Final = (
-    (
-        (
-            botocore.exceptions.NoCredentialsError,
-            botocore.exceptions.PartialCredentialsError,
-        ),
-        "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE.",
-    ),
+    (AWSBatchException, "{error}"),
+    (_NO_CREDENTIALS, "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."),
     (
         botocore.exceptions.ProfileNotFound,
         "{error}; correct AWS_PROFILE, or add the profile with `aws configure`.",
     ),
     (
         _LOGGED_OUT,
-        "you are not logged in to AWS ({error}); run `aws sso login`.",
+        "you are not logged in to AWS ({error}); run `aws sso login`, with your --profile if any.",
     ),
     (
         botocore.exceptions.CredentialRetrievalError,
-        "AWS credentials cannot be had ({error}); log in again, or check the profile.",
+        "the AWS credentials cannot be retrieved ({error}); log in again, or check the profile.",
     ),
     (_UNREACHABLE, "AWS cannot be reached ({error})."),
 )
 _STALE: Final = {
     "ExpiredToken",
     "ExpiredTokenException",
+    "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidToken",
     "UnrecognizedClientException",
 }
-_DENIED: Final = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_DENIED: Final = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _THROTTLED: Final = {
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestTimeout",
     "SlowDown",
     "Throttling",
     "ThrottlingException",
-    "RequestThrottled",
     "TooManyRequestsException",
 }
 _SERVER_ERROR: Final = 500
@@ -92,10 +94,8 @@ def sentence_for(error: Exception) -> str:
         return f"AWS does not accept the credentials ({code}); renew them."
     if code in _DENIED:
         return f"these credentials do not allow that ({error})."
-    for kinds, sentence in _SENTENCES:
-        if isinstance(error, kinds):
-            return sentence.format(error=error)
-    return str(error)
+    matching = (sentence for kinds, sentence in _SENTENCES if isinstance(error, kinds))
+    return next(matching, "{error}").format(error=error)
 
 
 @contextlib.contextmanager
@@ -114,21 +114,27 @@ def error_code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_missing_object(error: Exception) -> bool:
+    """Say whether S3 has no such object; the answer to a HEAD request has no code of its own."""
+    return error_code(error) in {"404", "NoSuchKey"}
+
+
 def is_missing_queue(error: Exception) -> bool:
-    """Say whether `error` means that a queue does not exist (any more)."""
+    """Say whether a queue does not exist, or no longer exists."""
     return error_code(error).endswith(("NonExistentQueue", "QueueDoesNotExist"))
 
 
 def is_missing_stack(error: Exception) -> bool:
-    """Say whether DescribeStacks, asked for one stack by a well-formed name, says there is none.
+    """Say whether DescribeStacks, asked for one stack by a valid name, found none.
 
-    CloudFormation has no code for that. With such a request, nothing else is a ValidationError.
+    CloudFormation has no code of its own for that; a valid name leaves nothing else that could be
+    a ValidationError.
     """
     return error_code(error) == "ValidationError"
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether `error` may pass: no connection, throttling, or trouble within AWS."""
+    """Say whether an outage may pass: no connection, throttling, or trouble within AWS."""
     if isinstance(error, botocore.exceptions.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= _SERVER_ERROR or error_code(error) in _THROTTLED

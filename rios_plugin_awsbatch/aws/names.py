@@ -1,4 +1,4 @@
-"""The names of things in AWS that runs and submissions make."""
+"""The names of what runs and submissions create in AWS."""
 
 import re
 import secrets
@@ -31,12 +31,12 @@ ARCHIVE: Final = "files.tar.gz"
 RECORD: Final = "record.json"
 # As `new_run_id` makes them, for runs and submissions.
 RUN_ID: Final = r"\d{8}T\d{6}-[0-9a-f]{8}"
-# A queue's name has 80 characters at most; a stack's may have more than fit.
+# A queue's name has at most 80 characters, and a stack's name may be too long for it.
 _STACK_CHARACTERS: Final = 40
 
 
 def new_run_id() -> str:
-    """Return a fresh id of a run or a submission: when, and 32 random bits."""
+    """Return a fresh id for a run or a submission: the time, and 32 random bits."""
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
 
 
@@ -56,12 +56,12 @@ def archive_key(identity: str) -> str:
 
 
 def record_key(identity: str) -> str:
-    """Return the key of a submission's record, which names what to sweep after its job."""
+    """Return the key of a submission's record, which says what to delete when its job has ended."""
     return f"{submission_prefix(identity)}{RECORD}"
 
 
 def queue_prefix(stack: str) -> str:
-    """Return how the names of a stack's queues begin. The roles' policies allow queues by it."""
+    """Return how the queues of a stack's runs are named; the roles' policies rely on it."""
     return f"{stack[:_STACK_CHARACTERS]}-run-"
 
 
@@ -71,10 +71,13 @@ def queue_name(stack: str, run_id: str, role: Role) -> str:
 
 
 def queue_pattern(stack: str) -> re.Pattern[str]:
-    """Return what the names of a stack's queues match, and no other stack's do."""
+    """Return a pattern for the names of the queues of a stack's runs, and of no other stack's."""
     return re.compile(f"{re.escape(queue_prefix(stack))}{RUN_ID}-(tasks|results)")
 
 
 def name_of(arn: str) -> str:
-    """Return the name in an ARN, a URL or a name, without a job definition's revision."""
+    """Return the name in an ARN, a URL or a name of a job queue, a job definition or an SQS queue.
+
+    A job definition's revision is dropped.
+    """
     return arn.rpartition("/")[2].partition(":")[0]

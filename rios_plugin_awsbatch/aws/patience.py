@@ -16,20 +16,21 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 OUTAGE_SECONDS: Final = 300.0
-# API_CreateQueue says to wait one second at least, API_DeleteQueue that changes take a minute:
+# CreateQueue's page says at least one second, DeleteQueue's up to a minute until a change is seen
+# everywhere:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 NEW_QUEUE_SECONDS: Final = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 
 
 class Patience:
-    """Repeats a call while its errors are of the kind that passes, and gives up in the end.
+    """Repeats calls whose errors may pass, and gives up in the end.
 
     Args:
         outage: Seconds for which AWS may be out of reach, from the first error of a call.
-        new_queue: Seconds from now for which a new queue may still be unknown.
-        ended: Ends all waiting when it is set; the call's latest error is raised.
-        passes: Says whether an error passes.
+        new_queue: Seconds from now for which a queue may be unknown, because it is new.
+        ended: Ends all waiting when it is set: the call's error is raised.
+        passes: Says whether an error may pass.
     """
 
     def __init__(
@@ -46,14 +47,15 @@ class Patience:
         self._passes = passes
 
     def call(self, function: Callable[[], Value], *, what: str = "") -> Value:
-        """Return what `function` returns, called again while its errors pass.
+        """Return what `function` returns; call it again while its errors may pass.
 
         Args:
             function: Makes a request.
-            what: What it does, for the log.
+            what: What it does, "receive results" for instance, for a warning at each repetition.
 
         Raises:
-            Exception: The latest error: it does not pass, has lasted too long, or `ended` is set.
+            Exception: The latest error, if it does not pass or has lasted too long, or if the
+                waiting was ended.
         """
         since: float | None = None
         pause = FIRST_PAUSE
@@ -66,13 +68,10 @@ class Patience:
                 unknown = is_missing_queue(error) and now < self._known_by
                 if not unknown and not (self._passes(error) and now - since < self._outage):
                     raise
-                log.log(
-                    logging.WARNING if what else logging.DEBUG,
-                    "trying again to %s: %s",
-                    what,
-                    sentence_for(error),
-                )
-                # Not all clients at once: https://docs.aws.amazon.com/general/latest/gr/api-retries.html
+                level = logging.WARNING if what else logging.DEBUG
+                log.log(level, "will try again to %s: %s", what or "ask AWS", sentence_for(error))
+                # Not all clients at the same moment, see
+                # https://docs.aws.amazon.com/general/latest/gr/api-retries.html
                 if self._ended.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - no secret
                     raise
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""Small things about S3 and batches of requests."""
+"""Helpers for S3, and for requests in batches."""
 
 import datetime as dt
 import email.utils
@@ -12,11 +12,11 @@ __all__ = ["age_of", "folders_in", "in_batches"]
 
 
 def age_of(modified: dt.datetime | None, answer: Any) -> float:
-    """Return how many seconds ago an object was written, by S3's clock; this one may be wrong.
+    """Return how many seconds ago an object was written, by S3's clock; ours may be wrong.
 
     Args:
-        modified: When it was written; if there is none, it has no age.
-        answer: Any answer of S3's, which says the time.
+        modified: When it was written; None for no object, whose age is 0.
+        answer: Any answer of S3's; its headers tell the time.
     """
     now = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return 0.0 if modified is None else (now - modified).total_seconds()

@@ -1,1 +1,1 @@
-"""The command `rios-awsbatch`."""
+"""The command ``rios-awsbatch``: a module for each group of commands, imported when one is used."""

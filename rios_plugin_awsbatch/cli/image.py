@@ -4,53 +4,69 @@ import shlex
 
 import click
 
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.image import build as images
+from rios_plugin_awsbatch.image import registry
+from rios_plugin_awsbatch.image.builder import default_builder
+from rios_plugin_awsbatch.settings import Settings, load
+
 __all__ = ["image"]
 
 _BUILDER = click.option(
     "--builder",
     metavar="PROGRAM",
     envvar="BUILDER",
-    help="docker, podman or buildah.  [the first that is installed]",
+    help="docker, podman or buildah.  [default: the first that is installed]",
 )
+_MAIN = click.option("--main", is_flag=True, help="Use the repository for main scripts' images.")
 
 
 @click.group()
 def image() -> None:
-    """Build the image of the workers, and push it to the stack's repository."""
+    """Build and push the workers' image."""
 
 
 @image.command()
 @_BUILDER
 @click.option(
-    "--name", envvar="IMAGE", default="rios", show_default=True, help="The image's name here."
+    "--name", envvar="IMAGE", default="rios", show_default=True, help="The image's local name."
 )
-@click.option("--base-image", envvar="BASE_IMAGE", help="What it is built on.  [ubuntu:24.04]")
+@click.option(
+    "--base-image",
+    metavar="IMAGE",
+    envvar="BASE_IMAGE",
+    help="The image to build on.  [default: ubuntu:24.04]",
+)
 @click.option(
     "--rios",
     envvar="RIOS_VER",
     metavar="RIOS",
-    help="Version, or an archive or folder here, or a URL.",
+    help="RIOS's version, or the path or URL of an archive, or the path of a folder.  "
+    f"[default: {images.LATEST_RIOS}]",
 )
 @click.option(
     "--extra-packages",
     envvar="EXTRA_PACKAGES",
     metavar="NAMES",
-    help="For apt, with spaces between.",
+    help="Packages for apt, separated by spaces.  [default: none]",
 )
 @click.option(
-    "--pip-packages", envvar="PIP_PACKAGES", metavar="NAMES", help="For pip, with spaces between."
+    "--pip-packages",
+    envvar="PIP_PACKAGES",
+    metavar="NAMES",
+    help="Packages for pip, separated by spaces.  [default: none]",
 )
 @click.option(
     "--platform",
     envvar="PLATFORM",
     metavar="OS/CPU",
-    help="linux/amd64 or linux/arm64.  [the stack's]",
+    help="linux/amd64 or linux/arm64.  [default: the stack's, or the builder's if there is none]",
 )
 @click.option(
     "--options",
     envvar="BUILD_OPTIONS",
     metavar="OPTIONS",
-    help="For the builder, as in '--no-cache --pull'.",
+    help="Options for the builder, as in '--no-cache --pull'.  [default: none]",
 )
 def build(  # noqa: PLR0913 - the options of a command
     *,
@@ -63,51 +79,49 @@ def build(  # noqa: PLR0913 - the options of a command
     platform: str | None,
     options: str | None,
 ) -> None:
-    """Build the image: GDAL, RIOS, this package, and what else you name.
+    """Build the image.
 
-    The environment can say each option too, as it does for make in the folder image: BUILDER, IMAGE, BASE_IMAGE,
-    RIOS_VER, EXTRA_PACKAGES, PIP_PACKAGES, PLATFORM, BUILD_OPTIONS.
+    It holds GDAL, RIOS, this package, and the packages that you name. Each option can also be an
+    environment variable, as for make in the folder image: BUILDER, IMAGE, BASE_IMAGE, RIOS_VER,
+    EXTRA_PACKAGES, PIP_PACKAGES, PLATFORM, BUILD_OPTIONS.
     """
-    from rios_plugin_awsbatch.image.build import (  # noqa: PLC0415 - only when it is run
-        LATEST_RIOS,
-        Build,
-        default_builder,
-        platform_of_stack,
-    )
-    from rios_plugin_awsbatch.image.build import build as build_image  # noqa: PLC0415
-
-    what = Build(
+    wanted = images.Build(
         builder=builder or default_builder(),
         name=name,
         base_image=base_image or None,
-        rios=rios or LATEST_RIOS,
+        rios=rios or images.LATEST_RIOS,
         extra_packages=(extra_packages or "").split(),
         pip_packages=(pip_packages or "").split(),
-        platform=platform or platform_of_stack(),
+        platform=platform or registry.platform_of_stack(*_aws()),
         options=shlex.split(options or ""),
     )
-    for built in build_image(what):
+    for built in images.build(wanted):
         click.echo(f"Built {built}")
 
 
 @image.command()
 @_BUILDER
-@click.option("--main", is_flag=True, help="To the repository for images of main scripts.")
+@_MAIN
 @click.argument("name", envvar="IMAGE", default="rios")
 def push(name: str, *, builder: str | None, main: bool) -> None:
-    """Push the image NAME (rios, if not given) to the stack's repository, as latest and under its own tag."""
-    from rios_plugin_awsbatch.image.build import default_builder, ecr_path  # noqa: PLC0415 - only when it is run
-    from rios_plugin_awsbatch.image.build import push as push_image  # noqa: PLC0415
+    """Push the image NAME to the stack's repository.
 
-    for pushed in push_image(builder or default_builder(), name, ecr_path(main=main)):
+    It is pushed as latest and under its own tag. NAME is rios by default.
+    """
+    clients, settings = _aws()
+    repository = registry.ecr_path(clients, settings, main=main)
+    for pushed in registry.push(clients, builder or default_builder(), name, repository):
         click.echo(f"Pushed {pushed}")
 
 
 @image.command()
-@click.option("--base", is_flag=True, help="The registry alone, which one logs in to.")
-@click.option("--main", is_flag=True, help="The repository for images of main scripts.")
+@click.option("--base", is_flag=True, help="Only the registry, for logging in.")
+@_MAIN
 def path(*, base: bool, main: bool) -> None:
-    """Print where the stack's images go."""
-    from rios_plugin_awsbatch.image.build import ecr_path  # noqa: PLC0415 - only when it is run
+    """Print the repository of the stack's images."""
+    click.echo(registry.ecr_path(*_aws(), main=main, base=base))
 
-    click.echo(ecr_path(main=main, base=base))
+
+def _aws() -> tuple[Clients, Settings]:
+    settings = load(Settings)
+    return Clients(settings.region), settings

@@ -1,1 +1,1 @@
-"""Who asks for blocks to be computed: an executor, RIOS 1.4, RIOS 2; each with its half in the worker beside it."""
+"""Who asks for blocks: an executor, RIOS 1.4, RIOS 2. Modules `*_remote` run in the worker."""

@@ -8,37 +8,41 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.wire.payload import describe
-from rios_plugin_awsbatch.worker.compute import call_chunk
+
+from .executor_remote import call_chunk
 
 __all__ = ["BatchExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # positional, and by keyword
 
 
 class BatchExecutor(Executor):
-    """Calls functions on AWS Batch workers; use it as any other executor.
+    """Calls functions on AWS Batch workers; use it like any other executor.
 
-    Nothing is started, and nothing costs money, before the first call is submitted. Two executors with the same
-    settings in one process share a run and its workers. A large array that many calls need belongs into a
-    `functools.partial`: what a partial holds is stored once, kept by the workers, and fresh for each call. A function
-    itself is kept as it is: what it remembers in globals or a closure, it remembers from call to call of one worker.
+    Nothing is started, and nothing costs money, before the first call is submitted. Two executors
+    of one process that have the same settings share a run and its workers.
+
+    Put a large array that many calls need into a `functools.partial`: the arguments that a partial
+    holds are stored once and kept by the workers, and each call gets a fresh copy. Workers also
+    keep the function itself, so its globals and closures keep their values from call to call.
 
     Args:
         max_workers: How many workers, at least one.
-        settings: The settings; if not given, they are made from `overrides` and the environment.
+        settings: The settings; by default they are made from `overrides` and the environment.
         overrides: Single settings, by name.
 
     Raises:
-        ValueError: `max_workers` is no whole number of at least 1.
-        TypeError: There are both settings and overrides.
+        ValueError: `max_workers` is not a whole number of at least 1.
+        TypeError: Both settings and overrides are given.
         SettingsError: A setting cannot be used.
     """
 
@@ -55,10 +59,10 @@ class BatchExecutor(Executor):
             )
         self._max_workers = max_workers
         self._settings = settings or load(Settings, **overrides)
-        self._lock = threading.Lock()
-        self._lease: Lease | None = None
+        self._lock = threading.Lock()  # guards all that follows
+        self._lease: Future[Lease] | None = None  # done as soon as the run has started
         self._shut_down = False
-        self._futures: set[Future[Any]] = set()
+        self._futures: set[Future[Any]] = set()  # those without an outcome
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """Have ``fn(*args, **kwargs)`` called by a worker; see `Executor.submit`.
@@ -70,7 +74,7 @@ class BatchExecutor(Executor):
         """
         function, shared = _split(fn)
         run = self._open_run()
-        return self._noted(run.submit(function, args, kwargs, name=describe(fn), shared=shared))
+        return self._tracked(run.submit(function, args, kwargs, name=describe(fn), shared=shared))
 
     def map(
         self,
@@ -84,11 +88,12 @@ class BatchExecutor(Executor):
 
         Args:
             fn: The callable.
-            iterables: As many as it takes arguments.
-            timeout: Seconds until the next result must be there, from this call.
-            chunksize: How many calls make one task; raise it where a call takes less than its transport.
-            buffersize: How many tasks may be ahead of the results taken so far, as in Python 3.14: bounds the memory of
-                main by what is not consumed. All, if not given.
+            iterables: One for each argument.
+            timeout: Seconds from this call within which each result must have come.
+            chunksize: How many calls make one task; raise it if a call takes less time than sending
+                it.
+            buffersize: How many tasks may be submitted ahead of the results taken, as in Python
+                3.14; limits how much memory results take in main. All tasks, by default.
         """
         if chunksize < 1:
             raise ValueError(f"chunksize is {chunksize!r}; it must be at least 1.")
@@ -101,21 +106,28 @@ class BatchExecutor(Executor):
         ahead = collections.deque(itertools.islice(submissions, buffersize))
         return _results(ahead, submissions, deadline)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's own
-        """End the executor, and its run unless another executor uses it; see `Executor.shutdown`."""
+    def shutdown(
+        self,
+        wait: bool = True,  # noqa: FBT001, FBT002 - Executor's signature
+        *,
+        cancel_futures: bool = False,
+    ) -> None:
+        """End the executor, and its run unless another one uses it; see `Executor.shutdown`."""
         with self._lock:
             self._shut_down = True
-            held, self._lease = self._lease, None
+            opened, self._lease = self._lease, None
             futures = set(self._futures)
-        if cancel_futures and not (held and held.inherited):
+        if opened is not None and _inherited(opened):
+            return
+        if cancel_futures:
             for future in futures:
                 future.cancel()
-        if held is None or held.inherited:
+        if opened is None:
             return
         if wait:
-            _release_after(futures, held)
+            _release_after(futures, opened)
         else:
-            threading.Thread(target=_release_after, args=(futures, held), name="shutdown").start()
+            threading.Thread(target=_release_after, args=(futures, opened), name="shutdown").start()
 
     def __exit__(
         self,
@@ -123,18 +135,21 @@ class BatchExecutor(Executor):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Shut down; after an exception (Ctrl-C and SIGTERM included), cancel what nobody waits for any more."""
+        """Shut down; after any exception, Ctrl-C and SIGTERM included, cancel pending calls."""
         self.shutdown(cancel_futures=kind is not None)
 
     def statistics(self) -> Statistics:
-        """Return what the run has done so far, for all that use it."""
+        """Return what the run has done so far, for all executors that share it."""
         with self._lock:
-            return self._lease.run.statistics() if self._lease else Statistics()
+            opened = self._lease
+        if opened is None or not opened.done() or opened.exception() is not None:
+            return Statistics()
+        return opened.result().run.statistics()
 
     def _submit_chunks(
         self, fn: Callable[..., T], chunks: Iterator[list[tuple[Any, ...]]], chunksize: int
     ) -> "Iterator[Future[list[T]]]":
-        """Send a task for each chunk; `fn` is pickled once, and nothing is started without a chunk."""
+        """Submit a task for each chunk, pickling `fn` once; without a chunk, nothing is started."""
         first = list(itertools.islice(chunks, 1))
         if not first:
             return
@@ -148,48 +163,67 @@ class BatchExecutor(Executor):
             shared = run.share((held, {}), f"The shared arguments of {what}")
         packed = run.share(chunk_function, "Function")
         for number, chunk in enumerate(itertools.chain(first, chunks)):
-            self._refuse_shut_down()
-            yield self._noted(
+            with self._lock:
+                self._refuse_shut_down()
+            yield self._tracked(
                 run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared)
             )
 
-    def _noted(self, future: "Future[T]") -> "Future[T]":
+    def _tracked(self, future: "Future[T]") -> "Future[T]":
         with self._lock:
             self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+        future.add_done_callback(self._forget)
         return future
 
+    def _forget(self, future: "Future[Any]") -> None:
+        with self._lock:
+            self._futures.discard(future)
+
     def _open_run(self) -> Run:
+        """Return the run, started by the first thread that needs it while the others wait."""
         with self._lock:
             self._refuse_shut_down()
-            if self._lease is None or not self._lease.run.open:
-                self._renew()
-            assert self._lease is not None
-            return self._lease.run
+            opened = self._lease
+            if opened is None:
+                mine = self._lease = Future[Lease]()
+        if opened is not None:
+            run = opened.result().run
+            run.refuse_unless_open()
+            return run
+        try:
+            mine.set_result(lease(self._settings, self._max_workers))
+        except BaseException as error:
+            with self._lock:  # the next call tries again
+                self._lease = None
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            self._refuse_shut_down()
+        return mine.result().run
 
     def _refuse_shut_down(self) -> None:
+        """Raise if the executor is shut down; the caller holds `_lock`."""
         if self._shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
-    def _renew(self) -> None:
-        if self._lease is not None:
-            self._lease.run.refuse_unless_open()
-        self._lease = lease(self._settings, self._max_workers)
 
-
-def _split(
-    fn: Callable[..., Any],
-) -> tuple[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]] | None]:
-    """Take a partial apart: its function, and what it holds, unless that has gaps."""
-    gap = getattr(functools, "Placeholder", _split)  # new in Python 3.14
-    if type(fn) is functools.partial and not any(held is gap for held in fn.args):
+def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], _Arguments | None]:
+    """Split a partial into its function and the arguments it holds, unless it has placeholders."""
+    placeholder = getattr(functools, "Placeholder", _split)  # new in Python 3.14
+    if type(fn) is functools.partial and not any(held is placeholder for held in fn.args):
         return fn.func, (fn.args, fn.keywords)
     return fn, None
 
 
-def _release_after(futures: Iterable["Future[Any]"], held: Lease) -> None:
+def _inherited(opened: "Future[Lease]") -> bool:
+    """Return whether this process is a fork of the one whose run it is."""
+    return opened.done() and opened.exception() is None and opened.result().inherited
+
+
+def _release_after(futures: Iterable["Future[Any]"], opened: "Future[Lease]") -> None:
     wait(set(futures))
-    held.release()
+    if opened.exception() is None:  # waits for a run that is just being started
+        opened.result().release()
 
 
 def _results(

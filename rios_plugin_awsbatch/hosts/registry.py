@@ -1,52 +1,46 @@
-"""The entry points through which managers are found, loaded by pluggy.
+"""Managers that installed packages offer, as entry points loaded by pluggy.
 
-Loading is registering: RIOS finds a manager among the subclasses of its base class, so that defining ours is enough.
+There are no hooks here: RIOS finds a manager among the subclasses of its base class, so loading the
+module that defines it is all that registering takes.
 """
 
 import importlib.metadata
+import sys
 import warnings
 from typing import Any, Final
 
 import pluggy
 
-__all__ = ["JOB_MANAGERS", "load_plugins", "replace_own_manager"]
+__all__ = ["JOB_MANAGERS", "load_plugins"]
 
 JOB_MANAGERS: Final = "rios.jobmanagers"
 
 
 def load_plugins(group: str = JOB_MANAGERS) -> dict[str, Any]:
-    """Load what installed packages offer in an entry-point group.
+    """Load the entry points of a group; one that cannot be loaded is a warning.
 
     Args:
-        group: The group: ``rios.jobmanagers`` holds classes like RIOS 1.4's job managers, ``rios.computeworkers`` those
-            like RIOS 2's compute-worker managers, by the names of their types and kinds.
+        group: ``rios.jobmanagers`` for job managers of RIOS 1.4, by type, or
+            ``rios.computeworkers`` for compute-worker managers of RIOS 2, by kind.
 
     Returns:
-        What was loaded, by name; "AWSBatch" is this package's own. One that cannot be loaded is a warning.
+        What was loaded, by name. This package's own is "AWSBatch" or "CW_AWSBATCH".
     """
-    manager = pluggy.PluginManager(group)
+    plugins = pluggy.PluginManager(group)
     for entry in importlib.metadata.entry_points(group=group):
-        try:
-            if not manager.has_plugin(entry.name):
-                manager.register(entry.load(), entry.name)
+        if _being_imported(entry):
+            continue
+        try:  # one by one: pluggy itself stops at the first that cannot be loaded
+            plugins.load_setuptools_entrypoints(group, entry.name)
         except Exception as error:  # noqa: BLE001 - the others work without it
             warnings.warn(
                 f"{entry.value} of entry-point group {group} could not be loaded: {error}",
                 stacklevel=2,
             )
-    return dict(manager.list_name_plugin())
+    return dict(plugins.list_name_plugin())
 
 
-def replace_own_manager(module: Any) -> None:
-    """Let ours stand in the place of RIOS 1.4's own manager of that name.
-
-    RIOS takes the last of its base class's subclasses that has the type asked for, and a script that imports
-    ``rios.parallel.aws.batch`` defines RIOS's own one after ours.
-
-    Args:
-        module: RIOS's ``rios.parallel.aws.batch``.
-    """
-    ours = load_plugins(JOB_MANAGERS)["AWSBatch"]
-    if module.AWSBatchJobManager is not ours:
-        module.AWSBatchJobManager.jobMgrType = "AWSBatch of RIOS itself"
-        module.AWSBatchJobManager = ours
+def _being_imported(entry: importlib.metadata.EntryPoint) -> bool:
+    """Return whether a manager is being imported already: its own import of RIOS calls the hook."""
+    module = sys.modules.get(entry.module)
+    return module is not None and not hasattr(module, entry.attr.partition(".")[0])

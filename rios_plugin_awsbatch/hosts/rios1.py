@@ -1,10 +1,10 @@
 """`AWSBatchJobManager`: RIOS 1.4's contract for job managers, over a run.
 
-RIOS finds it by its class attribute, among the direct subclasses of ``rios.parallel.jobmanager.JobManager``. Without
-RIOS it stands on a base class with the same contract.
+RIOS finds it by its class attribute among the direct subclasses of
+``rios.parallel.jobmanager.JobManager``. Without RIOS it derives from a base class with the same
+contract. It has no threads of its own: RIOS calls it from one thread.
 """
 
-import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.statistics import Statistics
 from rios_plugin_awsbatch.settings import Settings, load
-from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.messages import Payload
 
-from .rios1_pace import Pace
+from .rios1_choice import RoundChoice
+from .rios1_main import compute_here
 from .rios1_remote import BlockFunction, block_name, split_job
 
-__all__ = ["AWSBatchJobManager"]
+__all__ = ["AWSBatchJobManager", "replace_rios_manager"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class _OwnJobManager:
         self.tempdir = "."
 
     def setTempdir(self, tempdir: str) -> None:
-        """Name the folder for temporary files; this manager needs none."""
+        """Set the folder for temporary files; this manager needs none."""
         self.tempdir = tempdir
 
 
@@ -49,34 +49,36 @@ else:
 
 
 class AWSBatchJobManager(_Base):
-    """Has blocks computed by AWS Batch workers: of each round the first in this process, the others by workers.
+    """Computes blocks on AWS Batch workers: of each round all but the first, which main computes.
 
-    Where blocks have turned out to be so quick that sending a round takes longer than computing all of it, this process
-    computes them, each with its own copy of everything as a worker would, until they take longer again; or never, if
-    the setting `quick_blocks` says so.
+    If measurements show that main computes a whole round in less time than sending it takes, main
+    computes it, each block on its own copy of everything, as in a worker, until blocks take longer
+    again. The setting `quick_blocks` turns this off.
 
     Args:
-        numSubJobs: How many blocks are computed at once: RIOS's numThreads. One fewer is the number of workers. They
-            start with the first round, and stay for the next manager of this process.
+        numSubJobs: How many blocks are computed at once; RIOS's numThreads. One fewer is the number
+            of workers. They start with the first round, and the next manager of this process uses
+            them too.
 
     Raises:
-        ValueError: `numSubJobs` is no whole number of at least 2.
+        ValueError: `numSubJobs` is not a whole number of at least 2.
         SettingsError: A setting in the environment cannot be used.
     """
 
     jobMgrType = "AWSBatch"
 
     def __init__(self, numSubJobs: int) -> None:
-        if isinstance(numSubJobs, bool) or not isinstance(numSubJobs, int) or numSubJobs < 2:  # noqa: PLR2004 - see below
+        whole = isinstance(numSubJobs, int) and not isinstance(numSubJobs, bool)
+        if not whole or numSubJobs < 2:  # noqa: PLR2004 - see the message
             raise ValueError(
-                f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at least 2: one block of "
-                "each round is computed by the main script, the others by workers."
+                f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at "
+                "least 2: the main script computes one block of each round, and workers the others."
             )
         super().__init__(numSubJobs)
         self._settings = load(Settings)
-        self._may_be_quick = self._settings.quick_blocks == "main"
-        self._pace = Pace()
-        self._quick = 0
+        self._may_compute_rounds = self._settings.quick_blocks == "main"
+        self._choice = RoundChoice()
+        self._quick = 0  # blocks that main has computed instead of sending them
         self._lease: Lease | None = None
         self._statistics = Statistics()
 
@@ -87,66 +89,35 @@ class AWSBatchJobManager(_Base):
             Exception: What `function` raised for a block, with the worker's traceback as its cause.
             AWSBatchException: A block could not be computed.
         """
-        quick = (
-            len(fnInputs) > 1
-            and self._may_be_quick
-            and not self._pace.worth_sending(len(fnInputs) - 1)
-        )
-        begun = time.monotonic()
-        jobIDlist = (
-            self._compute_quick(function, fnInputs)
-            if quick
-            else self.startAllJobs(function, fnInputs)
-        )
-        self.waitOnJobs(jobIDlist)
-        if not quick and len(fnInputs) > 1:
-            self._pace.sent(time.monotonic() - begun)
+        others = len(fnInputs) - 1
+        if others > 0 and self._may_compute_rounds and not self._choice.worth_sending(others):
+            jobIDlist = self._compute_round(function, fnInputs)
+            self.waitOnJobs(jobIDlist)
+        else:
+            begun = time.monotonic()
+            jobIDlist = self.startAllJobs(function, fnInputs)
+            self.waitOnJobs(jobIDlist)
+            if others > 0:
+                self._choice.note_round(time.monotonic() - begun)
         return self.gatherAllOutputs(jobIDlist)
 
     def startAllJobs(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
         """Send all but the first of `jobInputs` to workers and compute the first here.
 
         Returns:
-            The first one's output, then the others' futures.
+            The outputs of the first, then the futures of the others.
         """
         if not jobInputs:
             return []
         futures = self._send(function, jobInputs[1:])
         try:
-            return [self._compute(function, lambda: (jobInputs[0],)), *futures]
+            return [self._compute(function, jobInputs[0], copied=False), *futures]
         except BaseException:
             _cancel(futures)
             raise
 
-    def _compute_quick(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
-        """Compute `jobInputs` here, but send what is left if they are not as quick as they were; return as above.
-
-        The first one comes last: it may change the script's own otherargs, and the others have those of before.
-        """
-        first, *rest = jobInputs
-        outputs: list[Any] = []
-        while rest and not self._pace.worth_sending(len(rest)):
-            outputs.append(self._compute(function, functools.partial(_own, rest.pop(0))))
-        if not self._quick:
-            log.info(
-                "main computes rounds of blocks that are quicker than their way to the workers"
-            )
-        self._quick += len(outputs)
-        if rest:
-            self._pace.mistaken()
-        output, *futures = self.startAllJobs(function, [first, *rest])
-        return [output, *outputs, *futures]
-
-    def _compute(
-        self, function: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]
-    ) -> Any:
-        begun = time.monotonic()
-        output = BlockFunction(function)(*arguments())
-        self._pace.computed(time.monotonic() - begun)
-        return output
-
     def startOneJob(self, userFunc: Callable[..., Any], jobInfo: Any) -> "Future[Any]":
-        """Send one block to the workers; return the future of its output.
+        """Send one block to the workers; return the future of its outputs.
 
         Raises:
             PicklingError: The function or its inputs cannot be pickled.
@@ -155,8 +126,62 @@ class AWSBatchJobManager(_Base):
         (future,) = self._send(userFunc, [jobInfo])
         return future
 
+    def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
+        """Wait until all blocks of a round have come back, or one has failed."""
+        wait(_futures(jobIDlist), return_when=FIRST_EXCEPTION)
+
+    def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
+        """Return the outputs of a round in order; raise what one of its blocks raised."""
+        futures = _futures(jobIDlist)
+        failed = [
+            future
+            for future in futures
+            if future.done() and not future.cancelled() and future.exception()
+        ]
+        if failed:
+            _cancel(futures)
+            failed[0].result()
+        return [job.result() if isinstance(job, Future) else job for job in jobIDlist]
+
+    def finalise(self) -> None:
+        """Release the workers: the next manager may use them, and they end with this process."""
+        if self._lease is not None:
+            run = self._lease.run
+            self._statistics = run.statistics()
+            log.info("run=%s quick blocks computed by main: %d", run.run_id, self._quick)
+            self._lease.release(keep_warm=True)
+            self._lease = None
+
+    def statistics(self) -> Statistics:
+        """Return what the run has done so far."""
+        return self._lease.run.statistics() if self._lease else self._statistics
+
+    def _compute_round(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> list[Any]:
+        """Same as `startAllJobs`, but compute blocks here for as long as they are quick.
+
+        The first block comes last: it may change the script's own otherargs, and the other blocks
+        must see them as they were before the round.
+        """
+        if not self._quick:
+            log.info("main computes rounds of blocks that take less time than sending them")
+        first, *rest = jobInputs
+        outputs: list[Any] = []
+        while rest and not self._choice.worth_sending(len(rest)):
+            outputs.append(self._compute(function, rest.pop(0), copied=True))
+        self._quick += len(outputs)
+        if rest:
+            self._choice.relearn()
+        output, *futures = self.startAllJobs(function, [first, *rest])
+        return [output, *outputs, *futures]
+
+    def _compute(self, function: Callable[..., Any], jobInfo: Any, *, copied: bool) -> Any:
+        run = self._lease.run.run_id if self._lease else ""
+        output, record = compute_here(function, jobInfo, run, copied=copied)
+        self._choice.note_block(record)
+        return output
+
     def _send(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> "list[Future[Any]]":
-        """Send blocks; what they have in common is pickled once."""
+        """Send blocks to the workers; what they have in common is pickled once."""
         if not jobInputs:
             return []
         if self._lease is None:
@@ -181,49 +206,19 @@ class AWSBatchJobManager(_Base):
             raise
         return futures
 
-    def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
-        """Wait until all blocks of a round are there, or one has failed."""
-        wait(_futures(jobIDlist), return_when=FIRST_EXCEPTION)
 
-    def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
-        """Return the outputs of a round in order; raise what one of its blocks raised."""
-        futures = _futures(jobIDlist)
-        failed = [
-            future
-            for future in futures
-            if future.done() and not future.cancelled() and future.exception()
-        ]
-        if failed:
-            _cancel(futures)
-            failed[0].result()
-        return [job.result() if isinstance(job, Future) else job for job in jobIDlist]
+def replace_rios_manager(module: Any) -> None:
+    """Put `AWSBatchJobManager` in the place of RIOS 1.4's own manager.
 
-    def finalise(self) -> None:
-        """End this manager's use of the workers; they stay warm for the next one, and end when this process ends."""
-        if self._lease is not None:
-            run = self._lease.run
-            self._statistics = run.statistics()
-            log.info(
-                "run=%s blocks that main has computed because they were quick: %d",
-                run.run_id,
-                self._quick,
-            )
-            self._lease.release(keep_warm=True)
-            self._lease = None
+    RIOS takes the last subclass that has the type asked for. A script that imports
+    ``rios.parallel.aws.batch`` defines RIOS's own manager after ours, which would then win.
 
-    def statistics(self) -> Statistics:
-        """Return what the run has done so far."""
-        return self._lease.run.statistics() if self._lease else self._statistics
-
-
-def _own(job_info: Any) -> tuple[Any, ...]:
-    """Return the arguments for a block's function, of its own as they would be in a worker."""
-    task, otherargs = split_job(job_info.prepareForPickling())
-    arguments = (task,) if otherargs is None else (otherargs, task)
-    own: tuple[Any, ...] = payload.loads(
-        payload.dumps(arguments, f"An argument of {block_name(task)}")
-    )
-    return own
+    Args:
+        module: ``rios.parallel.aws.batch``.
+    """
+    if module.AWSBatchJobManager is not AWSBatchJobManager:
+        module.AWSBatchJobManager.jobMgrType = "AWSBatch of RIOS itself"
+        module.AWSBatchJobManager = AWSBatchJobManager
 
 
 def _futures(jobs: Sequence[Any]) -> "list[Future[Any]]":

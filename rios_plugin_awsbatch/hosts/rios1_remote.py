@@ -1,16 +1,18 @@
-"""A block of RIOS 1.4's on its way: what goes to the worker, and what is called there."""
+"""Blocks of RIOS 1.4 in a worker: what main sends, and the callable that computes it there."""
 
 import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from rios_plugin_awsbatch.records import measured_block
+
 __all__ = ["BlockFunction", "block_name", "split_job"]
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockFunction:
-    """Calls the user's function for a job info, in RIOS's way.
+    """Calls the user's function for one job info, as RIOS does.
 
     Attributes:
         func: The user's function.
@@ -19,17 +21,26 @@ class BlockFunction:
     func: Callable[..., Any]
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return the outputs for the job info that is the last of `arguments`; otherargs may stand before it."""
+        """Return a block's outputs.
+
+        Args:
+            arguments: The job info; the otherargs stand before it if they travel apart from it.
+        """
         *otherargs, job_info = arguments
-        if otherargs:
-            job_info.otherargs = otherargs[0]
-        params = job_info.getFunctionParams()
-        self.func(*params)
-        return job_info.getFunctionResult(params)
+        with measured_block(block_name(job_info)):
+            if otherargs:
+                job_info.otherargs = otherargs[0]
+            params = job_info.getFunctionParams()
+            self.func(*params)
+            return job_info.getFunctionResult(params)
 
 
 def split_job(job_info: Any) -> tuple[Any, Any]:
-    """Return a job info without its otherargs, which all blocks have in common, and the otherargs, or None."""
+    """Split a job info into one without otherargs and the otherargs, which blocks have in common.
+
+    Returns:
+        Both; the otherargs are None if there are none.
+    """
     otherargs = getattr(job_info, "otherargs", None)
     if otherargs is None:
         return job_info, None
@@ -39,6 +50,6 @@ def split_job(job_info: Any) -> tuple[Any, Any]:
 
 
 def block_name(job_info: Any) -> str:
-    """Return the block's place in the grid of blocks: "block 3,4" is column 3, row 4, from 0."""
+    """Return a block's place in the grid: "block 3,4" is column 3, row 4, counted from 0."""
     info = getattr(job_info, "info", None)
     return f"block {getattr(info, 'xblock', '?')},{getattr(info, 'yblock', '?')}"

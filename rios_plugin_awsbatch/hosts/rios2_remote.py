@@ -1,4 +1,4 @@
-"""Blocks of RIOS 2 in a worker: read what can be read here, call the user's function, return everything it made."""
+"""Blocks of RIOS 2 in a worker: reads what workers can open, and calls the user's function."""
 
 import copy
 import copyreg
@@ -13,44 +13,45 @@ from rios.imagereader import readBlockAllFiles
 from rios.readerinfo import makeReaderInfo
 from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager, Timers
 
+from rios_plugin_awsbatch.records import measured_block
+
 try:
     from osgeo import gdal, osr
 except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
     gdal = osr = None
 
-__all__ = ["BlockComputer", "Computed"]
+__all__ = ["BlockComputer", "Computed", "block_name"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Computed:
-    """What came of some blocks.
+    """The result of a task.
 
     Attributes:
         outputs: For each block, RIOS's object of output arrays.
-        otherargs: This task's copy of the otherArgs, if the function changed it.
-        timings: The intervals of RIOS's timers, by name: before 2.0.7, timers themselves cannot be pickled.
-        seconds: For all of the blocks.
+        otherargs: This task's copy of the otherArgs if the function changed it; else None.
+        timings: The intervals of RIOS's ``Timers``, by name: begin and end as Unix times. Before
+            RIOS 2.0.7, ``Timers`` itself cannot be pickled.
     """
 
     outputs: list[Any]
     otherargs: Any
     timings: dict[str, list[tuple[float, float]]]
-    seconds: float
 
 
 class BlockComputer:
-    """Computes blocks of one ``apply``; a worker keeps it, and with it the input files that it has opened.
+    """Computes blocks of one ``apply``. A worker keeps it, and with it the files it has opened.
 
     Args:
         func: The user's function.
         infiles: All input files.
-        read_here: Those that workers read.
+        read_here: The files that workers read; main has read the others.
         controls: The controls of ``apply``.
         workinggrid: RIOS's working grid.
         all_info: RIOS's information about the input files.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what RIOS keeps apart, this keeps together
+    def __init__(  # noqa: PLR0913, PLR0917 - what RIOS gives one by one
         self,
         func: Callable[..., Any],
         infiles: Any,
@@ -63,7 +64,7 @@ class BlockComputer:
         self._infiles = infiles
         self._read_here = read_here
         self._controls = copy.copy(controls)
-        # Of main's alone: streams, terminals and functions that have no business in a worker, or cannot be pickled.
+        # For main only: streams, terminals and functions, which often cannot be pickled.
         self._controls.progress = None
         self._controls.loggingstream = None
         self._controls.callBeforeClose = None
@@ -81,18 +82,19 @@ class BlockComputer:
         """Compute blocks.
 
         Args:
-            arguments: The otherArgs, if there are any; then a list of pairs of a block and its inputs that main has
-                read, or None if it has read none.
+            arguments: The otherArgs, if there are any; then a list of pairs: a block, and the
+                inputs that main has read, None if it has read none.
         """
         *otherargs, blocks = arguments
         self._controls.loggingstream = sys.stdout
         before = cloudpickle.dumps(otherargs)
         timings = Timers()
-        with timings.interval("task"):
-            outputs = [self._compute(block, inputs, otherargs, timings) for block, inputs in blocks]
-        (begun, ended) = timings.pairs.pop("task")[0]
+        outputs: list[Any] = []
+        for block, inputs in blocks:
+            with measured_block(block_name(block, self._controls)):
+                outputs.append(self._compute(block, inputs, otherargs, timings))
         changed = bool(otherargs) and cloudpickle.dumps(otherargs) != before
-        return Computed(outputs, otherargs[0] if changed else None, timings.pairs, ended - begun)
+        return Computed(outputs, otherargs[0] if changed else None, timings.pairs)
 
     def _compute(self, block: Any, shipped: Any, otherargs: Sequence[Any], timings: Any) -> Any:
         inputs = BlockAssociations(self._infiles)
@@ -121,7 +123,7 @@ class BlockComputer:
 
 
 class _Reader:
-    """Open files, temporary files and rasterized vectors of one process or thread."""
+    """Holds the open files, temporary files and rasterized vectors of this process."""
 
     def __init__(self) -> None:
         if gdal is not None:
@@ -144,6 +146,11 @@ class _Reader:
         )
 
 
+def block_name(block: Any, controls: Any) -> str:
+    """Return a block's place in the grid: "block 3,4" is column 3, row 4, counted from 0."""
+    return f"block {block.left // controls.windowxsize},{block.top // controls.windowysize}"
+
+
 def _projection(wkt: str, mapping: list[int]) -> Any:
     projection = osr.SpatialReference(wkt)
     projection.SetDataAxisToSRSAxisMapping(mapping)
@@ -151,7 +158,7 @@ def _projection(wkt: str, mapping: list[int]) -> Any:
 
 
 def _reduced_projection(projection: Any) -> tuple[Any, ...]:
-    """Say how a projection is made anew: RIOS keeps those of vector layers, and GDAL's cannot be pickled."""
+    """Return how to rebuild a projection; RIOS keeps those of vectors, which GDAL cannot pickle."""
     wkt = projection.ExportToWkt(["FORMAT=WKT2_2019"])
     return _projection, (wkt, projection.GetDataAxisToSRSAxisMapping())
 

@@ -1,4 +1,4 @@
-"""The tag that names what is in an image: ``python -m rios_plugin_awsbatch.imagetag``, as the build's last step."""
+"""The tag that tells what is in the image; the build's last step runs this module."""
 
 import importlib
 import platform
@@ -9,15 +9,13 @@ __all__ = ["image_tag"]
 
 
 def image_tag() -> str:
-    """Return the tag: the versions of Python, GDAL, RIOS and this package."""
-    # By name, because neither is a dependency of this package: here it says what an image has.
+    """Return a tag made of the versions of Python, GDAL, RIOS and this package."""
+    # Not imported as usual: neither is a dependency of this package.
     gdal = importlib.import_module("osgeo.gdal").__version__
     rios = importlib.import_module("rios").RIOS_VERSION
-    # A tag has letters, digits, dots, hyphens and underscores only; a local version has a plus.
-    return f"py{platform.python_version()}-gdal{gdal}-rios{rios}-awsbatch{__version__}".replace(
-        "+", "_"
-    )
+    tag = f"py{platform.python_version()}-gdal{gdal}-rios{rios}-awsbatch{__version__}"
+    return tag.replace("+", "_")  # of a local version; a tag may not have it
 
 
 if __name__ == "__main__":
-    print(image_tag())  # noqa: T201 - the Dockerfile's last step keeps it
+    print(image_tag())  # noqa: T201 - the Dockerfile redirects it into a file

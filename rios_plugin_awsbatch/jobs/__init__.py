@@ -1,1 +1,1 @@
-"""Main scripts as Batch jobs."""
+"""Main scripts as Batch jobs: submitted, run, listed, followed, swept."""

@@ -1,8 +1,8 @@
-"""The main job: fetches the script that was submitted, runs it, and passes on how it ended.
+"""The main job: fetches the script that was submitted, runs it, and ends as it does.
 
-Batch starts it as ``rios-awsbatch-main``, with everything it needs in the environment. SIGTERM (the job is cancelled,
-its instance reclaimed, its time over) goes to the script, which ends its run in order; Batch kills both half a minute
-later.
+Batch starts it as ``rios-awsbatch-main``, with everything it needs in the environment. SIGTERM (the
+job is cancelled, its instance reclaimed, its time over) goes to the script, which ends its run in
+order; Batch kills both half a minute later.
 """
 
 import argparse
@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from types import FrameType
 
 from rios_plugin_awsbatch._version import __version__
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.aws.names import archive_key, record_key
-from rios_plugin_awsbatch.errors import AWSBatchException, SubmissionError
+from rios_plugin_awsbatch.errors import SubmissionError
+from rios_plugin_awsbatch.programs import configure_logging, errors_as_sentences, exit_status
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.stack.outputs import read_stack
 
-from .files import Files, fetched, read_record
+from .files import Files, fetched
+from .record import read_record
 
 __all__ = ["main", "run_submitted"]
 
@@ -52,13 +54,12 @@ class _Script:
         """Run the script and return its exit status, as a shell has it."""
         environment = {**os.environ, "PYTHONPATH": files.python_path(), "PYTHONUNBUFFERED": "1"}
         script = files.folder / files.manifest.script
-        self._process = subprocess.Popen(  # noqa: S603 - what was submitted is the purpose
+        self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is the purpose
             [sys.executable, str(script), *files.manifest.arguments],
             cwd=files.folder,
             env=environment,
         )
-        code = self._process.wait()
-        return code if code >= 0 else 128 - code
+        return exit_status(self._process.wait())
 
 
 def run_submitted() -> int:
@@ -71,11 +72,11 @@ def run_submitted() -> int:
         AWSBatchException: It cannot be fetched or run.
     """
     settings = load(Settings)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    configure_logging(settings.log_level)
     if settings.submission is None:
         raise SubmissionError(
-            "RIOS_AWSBATCH_SUBMISSION is not set; `rios-awsbatch submit` sets it for the job that it starts."
+            "RIOS_AWSBATCH_SUBMISSION is not set; `rios-awsbatch submit` sets it for the job that "
+            "it starts."
         )
     script = _Script()
     script.listen()
@@ -83,44 +84,39 @@ def run_submitted() -> int:
     bucket = settings.bucket or read_stack(clients, settings, "bucket").bucket
     identity = settings.submission.partition(":")[0]
     with fetched(clients, bucket, settings.submission) as files:
-        log.info(
-            "submission=%s runs %s",
-            identity,
-            " ".join([files.manifest.script, *files.manifest.arguments]),
-        )
+        command = " ".join([files.manifest.script, *files.manifest.arguments])
+        log.info("submission=%s runs %s", identity, command)
         status = script.run(files)
     log.info("submission=%s ended with exit status %d", identity, status)
-    if (
-        not script.told_to_end
-    ):  # else Batch may start another attempt, on an instance that is not reclaimed
-        _forget(clients, bucket, identity)
+    # If it was told to end, Batch may start another attempt, on an instance that is not reclaimed.
+    if not script.told_to_end:
+        with attempted(identity, "delete its files", kind="submission"):
+            _forget(clients, bucket, identity)
     return status
 
 
 def _forget(clients: Clients, bucket: str, identity: str) -> None:
-    """Delete the files, and the record unless it names what the main job may not deregister."""
-    try:
-        record = read_record(clients, bucket, identity)
-        keys = [
-            archive_key(identity),
-            *([] if record.get("definition") else [record_key(identity)]),
-        ]
-        for key in keys:
-            clients.s3.delete_object(Bucket=bucket, Key=key)
-    except AWS_ERRORS as error:
-        log.warning("submission=%s its files cannot be deleted: %s", identity, sentence_for(error))
+    """Delete the files, and the record too unless it names what the main job may not deregister."""
+    record = read_record(clients, bucket, identity)
+    keys = [archive_key(identity)]
+    if record.definition is None:
+        keys.append(record_key(identity))
+    for key in keys:
+        clients.s3.delete_object(Bucket=bucket, Key=key)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the console script ``rios-awsbatch-main``; it ends as the script does."""
+    """Run the console script ``rios-awsbatch-main``; it ends as the user's script does."""
     parser = argparse.ArgumentParser(
         prog="rios-awsbatch-main",
-        description="Runs the script of a main job of rios-plugin-awsbatch. AWS Batch starts it; everything it needs "
-        "is in the environment, which `rios-awsbatch submit` sets.",
+        description="Run the script of a main job of rios-plugin-awsbatch. AWS Batch starts this "
+        "program; everything it needs is in the environment, which `rios-awsbatch submit` sets.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
-    try:
+    with errors_as_sentences(parser.prog):
         sys.exit(run_submitted())
-    except AWSBatchException as error:
-        sys.exit(f"rios-awsbatch-main: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The files of a submission, in the job: fetched, verified, unpacked, and there to be imported.
+"""The files of a submission, in the job: fetched, verified, unpacked, ready to be imported.
 
 ::
 
@@ -9,8 +9,8 @@
     SHA-256  -------- in the      definition)                        main: run the script
               job's environment ----------------------------------->
 
-The archive holds a manifest, the files under ``files/``, and the list of requirements. Nothing of it is looked at
-before its SHA-256 is that of the environment, which only the submitter can set.
+The archive holds a manifest, the files under ``files/``, and the list of requirements. Nothing in
+it is read before its SHA-256 is that of the environment, which only the submitter can set.
 """
 
 import contextlib
@@ -27,16 +27,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import botocore.exceptions
-
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
-from rios_plugin_awsbatch.aws.names import archive_key, record_key
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_object, sentence_for
+from rios_plugin_awsbatch.aws.names import archive_key
 from rios_plugin_awsbatch.errors import SubmissionError
 
 if TYPE_CHECKING:
     from rios_plugin_awsbatch.aws.clients import Clients
 
-__all__ = ["Files", "Manifest", "digest_of", "fetched", "importable", "read_record"]
+__all__ = ["Files", "Manifest", "digest_of", "fetched", "importable"]
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +44,12 @@ MANIFEST: Final = "manifest.json"
 REQUIREMENTS: Final = "requirements.txt"
 _INSTALLED: Final = "installed"
 _CHUNK: Final = 1024 * 1024
+_PIP: Final = ("-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check")
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What is to be done with the files.
+    """What to do with the files.
 
     Attributes:
         script: The script to run, relative to the folder of files.
@@ -76,9 +75,9 @@ class Files:
     """An unpacked submission.
 
     Attributes:
-        folder: The folder in which the script is run.
-        manifest: What is to be done.
-        import_path: Where its modules and requirements are, the first before the second.
+        folder: The folder in which the script runs.
+        manifest: What to do.
+        import_path: Where its modules are, and after them its requirements.
     """
 
     folder: Path
@@ -86,30 +85,15 @@ class Files:
     import_path: tuple[Path, ...]
 
     def python_path(self) -> str:
-        """Return the value of PYTHONPATH that lets a process import them, and what it could import before."""
+        """Return a PYTHONPATH for these files, and for what could be imported before."""
         already = os.environ.get("PYTHONPATH", "")
         return os.pathsep.join(
             [*map(str, self.import_path), *filter(None, already.split(os.pathsep))]
         )
 
 
-def read_record(clients: "Clients", bucket: str, identity: str) -> dict[str, Any]:
-    """Return a submission's record; an empty one if there is none that can be read."""
-    try:
-        content = json.loads(
-            clients.s3.get_object(Bucket=bucket, Key=record_key(identity))["Body"].read()
-        )
-    except botocore.exceptions.ClientError as error:
-        if error_code(error) != "NoSuchKey":
-            raise
-        return {}
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def digest_of(archive: IO[bytes]) -> str:
-    """Return the SHA-256 of a file, from its beginning to its end."""
+    """Return the SHA-256 of a whole file in hexadecimal digits; leave the file at its beginning."""
     digest = hashlib.sha256()
     archive.seek(0)
     while chunk := archive.read(_CHUNK):
@@ -120,15 +104,16 @@ def digest_of(archive: IO[bytes]) -> str:
 
 @contextlib.contextmanager
 def fetched(clients: "Clients", bucket: str, submission: str) -> Iterator[Files]:
-    """Have the files of a submission in a folder of their own, which is gone afterwards.
+    """Unpack the files of a submission into a folder of their own, and delete it afterwards.
 
     Args:
         clients: The AWS clients.
         bucket: The stack's bucket.
-        submission: The submission's id and the SHA-256 of its archive, with a colon between.
+        submission: The submission's id and the SHA-256 of its archive, separated by a colon.
 
     Raises:
-        SubmissionError: They cannot be fetched, are not what was submitted, or the requirements cannot be installed.
+        SubmissionError: The files cannot be fetched, are not what was submitted, or their
+            requirements cannot be installed.
     """
     identity, _, digest = submission.partition(":")
     with tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True) as scratch:
@@ -136,9 +121,11 @@ def fetched(clients: "Clients", bucket: str, submission: str) -> Iterator[Files]
         with tempfile.TemporaryFile(dir=root) as archive:
             _download(clients, bucket, identity, archive)
             if digest_of(archive) != digest:
+                place = f"s3://{bucket}/{archive_key(identity)}"
                 raise SubmissionError(
-                    f"The files of submission {identity} (s3://{bucket}/{archive_key(identity)}) are not those that "
-                    "were submitted: their SHA-256 differs. Nothing of them was run; find out who writes to the bucket."
+                    f"The files of submission {identity} ({place}) are not those that were "
+                    "submitted: their SHA-256 differs. Nothing of them was run; find out who "
+                    "writes to the bucket."
                 )
             _extract(archive, root)
         files = _unpacked(root)
@@ -149,10 +136,10 @@ def fetched(clients: "Clients", bucket: str, submission: str) -> Iterator[Files]
 
 @contextlib.contextmanager
 def importable(clients: "Clients", bucket: str, submission: str | None) -> Iterator[None]:
-    """Let the processes that this one starts import what a submission brings, if there is one.
+    """Let the processes that this one starts import what a submission holds, if there is one.
 
     Raises:
-        SubmissionError: As `fetched` does.
+        SubmissionError: As for `fetched`.
     """
     if submission is None:
         yield
@@ -174,12 +161,12 @@ def _download(clients: "Clients", bucket: str, identity: str, archive: IO[bytes]
     try:
         clients.s3.download_fileobj(bucket, key, archive)
     except AWS_ERRORS as error:
-        reason = sentence_for(error)
-        if isinstance(error, botocore.exceptions.ClientError) and error_code(error) in {
-            "404",
-            "NoSuchKey",
-        }:
-            reason = "they are gone. They are deleted when the script has ended, or is cancelled; submit it again."
+        reason = (
+            "they are gone. They are deleted when the script has ended or is cancelled; submit it "
+            "again."
+            if is_missing_object(error)
+            else sentence_for(error)
+        )
         raise SubmissionError(
             f"Cannot fetch the files of submission {identity} (s3://{bucket}/{key}): {reason}"
         ) from error
@@ -187,7 +174,7 @@ def _download(clients: "Clients", bucket: str, identity: str, archive: IO[bytes]
 
 def _extract(archive: IO[bytes], root: Path) -> None:
     with tarfile.open(fileobj=archive, mode="r:gz") as tar:
-        # Our own archive, verified; the filter is for what a Python that has it warns about without.
+        # The archive is our own and verified; a Python that knows the filter warns without it.
         options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(root, **options)  # noqa: S202 - verified above
 
@@ -200,19 +187,11 @@ def _unpacked(root: Path) -> Files:
 
 
 def _install(requirements: Path, target: Path, identity: str) -> None:
-    log.info("submission=%s installing its requirements", identity)
-    # Into a folder of their own, because that works in every image, whoever the user is.
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
+    log.info("submission=%s installs its requirements", identity)
+    # Into a folder of its own: that works in every image, whoever the user is.
+    where = ["--target", str(target), "--requirement", str(requirements)]
     done = subprocess.run(  # noqa: S603 - our own interpreter; the list is the submitter's
-        [*command, "--target", str(target), "--requirement", str(requirements)],
+        [sys.executable, *_PIP, *where],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -221,10 +200,8 @@ def _install(requirements: Path, target: Path, identity: str) -> None:
     )
     if done.returncode:
         sys.stderr.write(done.stdout)
-        last = next(
-            (line for line in reversed(done.stdout.splitlines()) if line.strip()),
-            "pip says nothing",
-        )
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
         raise SubmissionError(
-            f"The requirements of submission {identity} cannot be installed (the log has all that pip says): {last}"
+            f"The requirements of submission {identity} cannot be installed (the log has all that "
+            f"pip says): {lines[-1] if lines else 'pip says nothing'}"
         )

@@ -1,32 +1,28 @@
-"""The jobs of a stack: found, listed, followed to their end, ended."""
+"""The jobs of a stack: listed, found, described, cancelled."""
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
-from rios_plugin_awsbatch.aws.batch import ENDED, STATES, advice_for
+from rios_plugin_awsbatch.aws.batch import ENDED, STATES
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, explained, is_passing, sentence_for
+from rios_plugin_awsbatch.aws.errors import explained
+from rios_plugin_awsbatch.aws.names import name_of
+from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
-from .submit import tidy
+from .sweep import sweep_submission_of
 
-if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
+__all__ = ["JobLine", "cancel", "describe", "find", "listed"]
 
-__all__ = ["Ending", "JobLine", "cancel", "describe", "find", "follow", "listed", "log_lines"]
-
-# Batch's own, unless the job definition names another one.
-LOG_GROUP: Final = "/aws/batch/job"
-LOOK_SECONDS: Final = 1.0
-# CloudWatch shows a line a moment after it was written, also the last one of a job that has ended.
-LAG_SECONDS: Final = 3.0
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:\d+)?")
-_SHORTEST: Final = 4
+_SHORTEST: Final = 4  # characters of an id's beginning
+
+Kind: TypeAlias = Literal["main", "workers", "other"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,37 +32,22 @@ class JobLine:
     Attributes:
         job_id: Batch's id.
         name: Its name.
-        kind: Whether it is a main script, or (an array of) workers, or something else on the same queue.
-        status: Batch's status of it.
+        kind: Whether it is a main script, workers, or something else on the same queue.
+        status: Batch's status of it; for an array, how many of its jobs are in which state.
         size: How many jobs it is; more than one for an array.
         created: When it was submitted.
-        seconds: How long it has been running, or ran.
-        reason: What Batch says about its status.
+        seconds: How long it has been running, or ran; None if it has not started.
+        reason: Batch's reason for its status; empty if it succeeded.
     """
 
     job_id: str
     name: str
-    kind: Literal["main", "workers", "other"]
+    kind: Kind
     status: str
     size: int
     created: dt.datetime
     seconds: float | None
     reason: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Ending:
-    """How a job ended.
-
-    Attributes:
-        status: SUCCEEDED or FAILED.
-        exit_status: Its exit status; 1 if it failed without one.
-        sentence: What happened, and what to do if it did not go well.
-    """
-
-    status: str
-    exit_status: int
-    sentence: str
 
 
 def listed(
@@ -77,10 +58,10 @@ def listed(
     Args:
         clients: The AWS clients.
         stack: The stack.
-        ended_within: Of those that have ended, leave out what ended longer ago, in seconds.
+        ended_within: Leave out jobs that ended more than so many seconds ago; None for all.
 
     Raises:
-        SubmissionError: Batch does not say.
+        SubmissionError: AWS does not answer.
     """
     oldest = None if ended_within is None else (time.time() - ended_within) * 1000
     with explained(SubmissionError, f"Cannot list the jobs of {stack}"):
@@ -92,61 +73,73 @@ def listed(
             for page in pages.paginate(jobQueue=queue, jobStatus=state)
             for job in page["jobSummaryList"]
         ]
-    # A job that changes its state meanwhile is seen twice: the later state counts.
+    # A job that changes its state meanwhile is listed twice: the later state counts.
     by_id = {
         job["jobId"]: job
         for job in found
         if oldest is None or job.get("stoppedAt", oldest) >= oldest
     }
-    return sorted(
-        (_line(job, stack) for job in by_id.values()), key=lambda line: line.created, reverse=True
-    )
+    lines = [_line(job, stack) for job in by_id.values()]
+    return sorted(lines, key=lambda line: line.created, reverse=True)
 
 
 def find(clients: Clients, stack: StackOutputs, wanted: str) -> str:
-    """Return the id of a job, given by its id, the beginning of it, or its name.
+    """Return the id of a job.
+
+    Args:
+        clients: The AWS clients.
+        stack: The stack.
+        wanted: Its id, the beginning of its id, or its name.
 
     Raises:
         SubmissionError: There is none, or more than one.
     """
     if _ID.fullmatch(wanted):
         return wanted
-    lines = listed(clients, stack)
     matching = [
-        line
-        for line in lines
+        line.job_id
+        for line in listed(clients, stack)
         if line.name == wanted or (len(wanted) >= _SHORTEST and line.job_id.startswith(wanted))
     ]
     if not matching:
         raise SubmissionError(
-            f"There is no job {wanted} on the queue of {stack}; `rios-awsbatch jobs --all` lists them."
+            f"There is no job {wanted} on the queues of {stack}; `rios-awsbatch jobs --all` lists "
+            "all jobs."
         )
     if len(matching) > 1:
-        ids = ", ".join(line.job_id for line in matching)
-        raise SubmissionError(f"{wanted} is not clear: there are jobs {ids}. Give one of these.")
-    return matching[0].job_id
+        raise SubmissionError(
+            f"{wanted} is ambiguous: there are jobs {', '.join(matching)}. Give one of these ids."
+        )
+    return matching[0]
 
 
-def describe(clients: Clients, stack: StackOutputs, job_id: str) -> Any:
-    """Return what Batch knows of a job of this stack.
+def describe(
+    clients: Clients, stack: StackOutputs, job_id: str, patience: Patience | None = None
+) -> Any:
+    """Return Batch's description of a job of this stack.
+
+    Args:
+        clients: The AWS clients.
+        stack: The stack.
+        job_id: Batch's id of the job.
+        patience: Waits out an outage; without it, an outage is an error.
 
     Raises:
-        SubmissionError: There is no such job, or it is another stack's.
+        SubmissionError: There is no such job, it belongs to another stack, or AWS does not answer.
     """
+    request = functools.partial(clients.batch.describe_jobs, jobs=[job_id])
     with explained(SubmissionError, f"Cannot look at job {job_id}"):
-        jobs = clients.batch.describe_jobs(jobs=[job_id])["jobs"]
+        jobs: list[Any] = (patience.call(request) if patience else request())["jobs"]
     if not jobs:
         raise SubmissionError(
             f"Batch does not know job {job_id}; it forgets a job some days after its end."
         )
-    job: Any = jobs[0]
-    if job["jobQueue"].rpartition("/")[2] not in {
-        queue.rpartition("/")[2] for queue in stack.queues
-    }:
+    queue = jobs[0]["jobQueue"]
+    if name_of(queue) not in map(name_of, stack.queues):
         raise SubmissionError(
-            f"Job {job_id} is on queue {job['jobQueue']}, which is none of {stack}."
+            f"Job {job_id} is on queue {queue}, which does not belong to {stack}."
         )
-    return job
+    return jobs[0]
 
 
 def cancel(clients: Clients, stack: StackOutputs, job_id: str) -> bool:
@@ -156,189 +149,24 @@ def cancel(clients: Clients, stack: StackOutputs, job_id: str) -> bool:
         Whether there was something to end.
 
     Raises:
-        SubmissionError: There is no such job, or it is another stack's.
+        SubmissionError: There is no such job, it belongs to another stack, or AWS does not answer.
     """
     if describe(clients, stack, job_id)["status"] in ENDED:
         return False
     with explained(SubmissionError, f"Cannot cancel job {job_id}"):
         clients.batch.terminate_job(jobId=job_id, reason="Cancelled by rios-awsbatch cancel")
-    tidy(clients, stack.bucket, ended=job_id)
+    sweep_submission_of(clients, stack.bucket, job_id)
     return True
 
 
-def log_lines(clients: Clients, stack: StackOutputs, job_id: str) -> Iterator[str]:
-    """Yield the lines that a job has logged so far, of its latest attempt.
-
-    Raises:
-        SubmissionError: There is no such job, it has not started, or CloudWatch does not say.
-    """
-    job = describe(clients, stack, job_id)
-    _refuse_array(job)
-    reader = _LogReader.of(clients, job)
-    if reader is None:
-        raise SubmissionError(
-            f"Job {job_id} has no log yet: it is {job['status']}. {_waiting_for(job)}".rstrip()
-        )
-    yield from reader.new_lines()
-
-
-def follow(
-    clients: Clients,
-    stack: StackOutputs,
-    job_id: str,
-    show: Callable[[str], None],
-    note: Callable[[str], None],
-) -> Ending:
-    """Show what a job logs, until it has ended.
-
-    Args:
-        clients: The AWS clients.
-        stack: The stack.
-        job_id: The job.
-        show: Called with each line of its log.
-        note: Called with each change of its state.
-
-    Returns:
-        How it ended.
-
-    Raises:
-        SubmissionError: There is no such job.
-    """
-    reader: _LogReader | None = None
-    seen = ""
-    ended_at: float | None = None
-    while True:
-        job = _patiently(clients, stack, job_id)
-        _refuse_array(job)
-        state = f"{job['status']} {_waiting_for(job)}".rstrip()
-        if state != seen and job["status"] not in ENDED:  # its end is told after its last lines
-            note(f"Job {job_id} is {state}")
-            seen = state
-        stream = job.get("container", {}).get("logStreamName")
-        if stream and (reader is None or reader.stream != stream):
-            if reader is not None:
-                note("Another attempt")
-            reader = _LogReader.of(clients, job)
-        lines = [] if reader is None else list(reader.new_lines())
-        for line in lines:
-            show(line)
-        if job["status"] in ENDED:
-            ended_at = ended_at or time.monotonic()
-            if reader is None or (not lines and time.monotonic() - ended_at >= LAG_SECONDS):
-                tidy(clients, stack.bucket, ended=job_id)
-                return _ending(job)
-        time.sleep(LOOK_SECONDS)
-
-
-class _LogReader:
-    """Reads a log stream on from where it was."""
-
-    def __init__(self, logs: "CloudWatchLogsClient", group: str, stream: str) -> None:
-        self.stream = stream
-        self._logs = logs
-        self._group = group
-        self._token: str | None = None
-
-    @classmethod
-    def of(cls, clients: Clients, job: Any) -> "_LogReader | None":
-        container = job.get("container", {})
-        stream = container.get("logStreamName")
-        if not stream:
-            return None
-        options = container.get("logConfiguration", {}).get("options", {})
-        return cls(
-            clients.logs(options.get("awslogs-region")),
-            options.get("awslogs-group", LOG_GROUP),
-            stream,
-        )
-
-    def new_lines(self) -> Iterator[str]:
-        """Yield what has been added."""
-        while True:
-            more: Any = {} if self._token is None else {"nextToken": self._token}
-            try:
-                answer = self._logs.get_log_events(
-                    logGroupName=self._group, logStreamName=self.stream, startFromHead=True, **more
-                )
-            except self._logs.exceptions.ResourceNotFoundException:
-                return  # nothing has been written
-            except AWS_ERRORS as error:
-                if is_passing(error):
-                    return
-                raise SubmissionError(
-                    f"Cannot read log stream {self.stream} of {self._group}: {sentence_for(error)}"
-                ) from error
-            for event in answer["events"]:
-                yield event["message"]
-            if answer["nextForwardToken"] == self._token:
-                return
-            self._token = answer["nextForwardToken"]
-
-
-def _patiently(clients: Clients, stack: StackOutputs, job_id: str) -> Any:
-    """Describe a job, through outages as long as they last: whoever follows can leave at any time."""
-    while True:
-        try:
-            return describe(clients, stack, job_id)
-        except SubmissionError as error:
-            if error.__cause__ is None or not is_passing(error.__cause__):  # type: ignore[arg-type]  # boto3's, all of them
-                raise
-            time.sleep(LOOK_SECONDS)
-
-
-def _refuse_array(job: Any) -> None:
-    size = job.get("arrayProperties", {}).get("size")
-    if size:
-        raise SubmissionError(
-            f"Job {job['jobId']} is an array of {size} workers, each of which has a log of its own: "
-            f"{job['jobId']}:0 to {job['jobId']}:{size - 1}."
-        )
-
-
-def _waiting_for(job: Any) -> str:
-    return (
-        f"({job['statusReason']})" if job.get("statusReason") and job["status"] not in ENDED else ""
-    )
-
-
-def _ending(job: Any) -> Ending:
-    container = job.get("container", {})
-    code = container.get("exitCode")
-    if job["status"] == "SUCCEEDED":
-        return Ending("SUCCEEDED", 0, f"Job {job['jobId']} succeeded.")
-    reason = (
-        "; ".join(filter(None, [job.get("statusReason"), container.get("reason")]))
-        or "Batch gives no reason"
-    )
-    if code is None:
-        return Ending("FAILED", 1, f"Job {job['jobId']} failed: {reason}. {advice_for(reason)}")
-    known = advice_for(reason) if "OutOfMemory" in reason else ""
-    sentence = f"Job {job['jobId']} failed with exit status {code}: {reason}. {known}".rstrip()
-    return Ending("FAILED", code or 1, sentence)
-
-
 def _line(job: Any, stack: StackOutputs) -> JobLine:
-    definition, worker, main, script = (
-        name.rpartition("/")[2].partition(":")[0]
-        for name in (
-            job.get("jobDefinition", ""),
-            stack.job_definition,
-            stack.main_definition,
-            stack.script_definition or stack.main_definition,
-        )
-    )
-    kind: Literal["main", "workers", "other"] = "other"
-    if definition in {main, script} or definition.startswith(f"{main}-"):
-        kind = "main"
-    elif definition == worker:
-        kind = "workers"
     seconds = None
     if job.get("startedAt"):
         seconds = job.get("stoppedAt", time.time() * 1000) / 1000 - job["startedAt"] / 1000
     return JobLine(
         job_id=job["jobId"],
         name=job["jobName"],
-        kind=kind,
+        kind=_kind(name_of(job.get("jobDefinition", "")), stack),
         status=_status(job),
         size=job.get("arrayProperties", {}).get("size") or 1,
         created=dt.datetime.fromtimestamp(job["createdAt"] / 1000, dt.timezone.utc),
@@ -347,8 +175,16 @@ def _line(job: Any, stack: StackOutputs) -> JobLine:
     )
 
 
+def _kind(definition: str, stack: StackOutputs) -> Kind:
+    main, script = name_of(stack.main_definition), name_of(stack.script_definition)
+    # `definition_for` names the copy for another image after the main definition.
+    if definition in {main, script or main} or definition.startswith(f"{main}-"):
+        return "main"
+    return "workers" if definition == name_of(stack.job_definition) else "other"
+
+
 def _status(job: Any) -> str:
-    """Return the status of a job, or of an array's children: the array itself waits until all of them have ended."""
+    """Return a job's status, or those of an array's jobs: it is PENDING until all have ended."""
     counts = job.get("arrayProperties", {}).get("statusSummary", {})
     begun = [f"{counts[state]} {state}" for state in STATES if counts.get(state)]
     return ", ".join(begun) if begun and job["status"] not in ENDED else str(job["status"])

@@ -1,4 +1,4 @@
-"""What travels to a main job: a script, the folder that it is in, a list of requirements; packed into one archive."""
+"""What travels to a main job, packed into one archive: a script, its folder, its requirements."""
 
 import dataclasses
 import gzip
@@ -14,7 +14,7 @@ from rios_plugin_awsbatch.errors import SubmissionError
 
 from .files import FILES, MANIFEST, REQUIREMENTS, Manifest, digest_of
 
-__all__ = ["Script", "check", "pack"]
+__all__ = ["Script", "pack", "script_at"]
 
 _SKIPPED: Final = {
     "__pycache__",
@@ -31,13 +31,13 @@ _SKIPPED: Final = {
 
 @dataclasses.dataclass(frozen=True)
 class Script:
-    """What travels.
+    """A script and what travels with it; `script_at` makes one of what is there.
 
     Attributes:
-        path: The script.
+        path: The script, in a resolved folder.
         arguments: Its arguments.
-        folder: A folder that goes with it and holds it; the script alone, if not given.
-        requirements: A pip list of requirements, for the script and for the workers.
+        folder: A folder that holds the script and travels with it; None for the script alone.
+        requirements: pip's list of requirements, for the script and for the workers.
     """
 
     path: Path
@@ -46,55 +46,64 @@ class Script:
     requirements: Path | None = None
 
 
-def check(script: Script) -> None:
-    """Raise SubmissionError for what is missing here, before AWS is asked for anything."""
-    _file(script.path, "The script")
-    if script.requirements is not None:
-        _file(script.requirements, "The list of requirements")
-    if script.folder is not None and not script.folder.is_dir():
-        raise SubmissionError(f"There is no folder {script.folder}.")
+def script_at(
+    path: Path,
+    arguments: tuple[str, ...] = (),
+    folder: Path | None = None,
+    requirements: Path | None = None,
+) -> Script:
+    """Return a script whose files are there, before AWS is asked for anything.
+
+    Args:
+        path: The script.
+        arguments: Its arguments.
+        folder: A folder that holds it, if that is to travel too.
+        requirements: pip's list of requirements, if there is one.
+
+    Raises:
+        SubmissionError: Something is missing.
+    """
+    found = _file(path, "The script")
+    if requirements is not None:
+        requirements = _file(requirements, "The list of requirements")
+    if folder is None:
+        return Script(found, arguments, None, requirements)
+    if not folder.is_dir():
+        raise SubmissionError(f"There is no folder {folder}.")
+    if folder.resolve() not in found.parents:
+        raise SubmissionError(
+            f"{path} is not in {folder}; the folder that travels must hold the script."
+        )
+    return Script(found, arguments, folder.resolve(), requirements)
 
 
 def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
     """Write what travels into an archive.
 
+    Args:
+        script: From `script_at`.
+        archive: An empty file, open for reading and writing.
+
     Returns:
-        Its SHA-256 and its size.
+        The archive's SHA-256 in hexadecimal digits, and its size in bytes.
 
     Raises:
-        SubmissionError: Something is missing, unreadable, or cannot travel.
+        SubmissionError: A file cannot be read, or cannot travel.
     """
-    check(script)
-    path = _file(script.path, "The script")
-    requirements = (
-        None
-        if script.requirements is None
-        else _file(script.requirements, "The list of requirements")
-    )
-    folder = path.parent
-    if script.folder is not None:
-        folder = script.folder.resolve()
-        if folder not in path.parents:
-            raise SubmissionError(
-                f"{script.path} is not in {script.folder}; the folder that travels must hold the script."
-            )
-    manifest = Manifest(path.relative_to(folder).as_posix(), script.arguments)
+    folder = script.folder or script.path.parent
+    manifest = Manifest(script.path.relative_to(folder).as_posix(), script.arguments)
     try:
-        # No names and times in the gzip header.
+        # Neither a name nor a time in gzip's header: the same files make the same archive.
         with (
             gzip.GzipFile(fileobj=archive, mode="wb", filename="", mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w", dereference=True) as tar,
         ):
             _add_bytes(tar, MANIFEST, manifest.to_json())
-            if requirements is not None:
-                _add_bytes(tar, REQUIREMENTS, requirements.read_bytes())
-            for file in [path] if script.folder is None else _files_in(folder):
-                tar.add(
-                    file,
-                    f"{FILES}/{file.relative_to(folder).as_posix()}",
-                    recursive=False,
-                    filter=_anonymous,
-                )
+            if script.requirements is not None:
+                _add_bytes(tar, REQUIREMENTS, script.requirements.read_bytes())
+            for file in [script.path] if script.folder is None else _files_in(folder):
+                name = f"{FILES}/{file.relative_to(folder).as_posix()}"
+                tar.add(file, name, recursive=False, filter=_anonymous)
     except OSError as error:
         raise SubmissionError(
             f"{error.filename or script.path} cannot be read: {error.strerror}."
@@ -105,10 +114,9 @@ def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
 
 def _file(path: Path, what: str) -> Path:
     if not path.is_file():
-        raise SubmissionError(
-            f"{what} {path} {'is a folder' if path.is_dir() else 'does not exist'}."
-        )
-    # The folder resolved, not the name: a link to a script is run under its own name.
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise SubmissionError(f"{what} {path} {problem}.")
+    # Resolve the folder, not the name: a link to a script runs under its own name.
     return path.parent.resolve() / path.name
 
 
@@ -119,19 +127,20 @@ def _files_in(folder: Path) -> Iterator[Path]:
         for name in folders:
             if (here / name).is_symlink():
                 raise SubmissionError(
-                    f"{here / name} is a link to a folder, which cannot travel; copy it, or move it away."
+                    f"{here / name} is a link to a folder, which cannot travel; copy it, or move "
+                    "it away."
                 )
         for name in sorted(names):
             path = here / name
             if not stat.S_ISREG(path.stat().st_mode):
                 raise SubmissionError(
-                    f"{path} is no file that can travel (a socket, a pipe or a device)."
+                    f"{path} is a socket, a pipe or a device, which cannot travel."
                 )
             yield path
 
 
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who owns a file here; nobody there has that name."""
+    """Drop the owner, who does not exist in the job."""
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     return info

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import importlib.resources
 import os
 import tempfile
 import threading
@@ -13,8 +14,6 @@ from typing import Any
 from moto.cloudformation.models import cloudformation_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-from rios_plugin_awsbatch.shipped import folder
 
 from . import batch, cloudformation, sqs, web
 from .environment import client_environment, container_environment
@@ -70,10 +69,14 @@ def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
 
 
 def _create_stack(options: ServerOptions) -> None:
-    template = (folder("stack") / "batch.yaml").read_text(encoding="utf-8")
+    file = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("batch.yaml")
+    template = file.read_text(encoding="utf-8")
     backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][options.region]
     stack = backend.create_stack(
-        options.stack, template, {"MaxJobs": str(options.workers)}, tags={}
+        options.stack,
+        template,
+        {"MaxJobs": str(options.workers)},
+        tags={},
     )
     if stack.status != "CREATE_COMPLETE":
         reasons = [

@@ -21,8 +21,8 @@ __all__ = ["exception_from", "with_source"]
 
 log = logging.getLogger(__name__)
 
-# A frame in a traceback's text; those of exceptions in a group are set off by "  | ".
-_FRAME: Final = re.compile(r'(?P<indent>[ |]*)File "(?P<file>[^"]+)", line (?P<line>\d+)')
+# A frame in a traceback's text; those of exceptions in a group stand behind "  | ".
+_FRAME: Final = re.compile(r'(?P<indent>[ |]*  )File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 def exception_from(
@@ -63,7 +63,16 @@ def _unpickled(failure: Failure, exchange: Exchange) -> Exception | None:
 
 
 def with_source(traceback: str) -> str:
-    """Add the source lines that a worker does not have: the script lies on main's disk."""
+    """Add the source lines that a worker could not show to its traceback.
+
+    Main has the script on its disk, the worker does not.
+
+    Args:
+        traceback: As the worker formatted it.
+
+    Returns:
+        The same, with the line of source below each frame, if main can find it.
+    """
     lines = traceback.splitlines()
     completed: list[str] = []
     for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):

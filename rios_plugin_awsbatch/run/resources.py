@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue
 from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
@@ -23,7 +24,6 @@ from rios_plugin_awsbatch.wire.queue import MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .inventory import Inventory
-from .teardown import attempted
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
@@ -50,7 +51,6 @@ from .sender import OutgoingTask, Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
-from .teardown import attempted
 from .watcher import Watcher
 from .workforce import Workforce
 

@@ -9,13 +9,10 @@
 
 import dataclasses
 import functools
-import platform
 import queue
 import threading
 import time
 from typing import Final
-
-import cloudpickle
 
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
@@ -23,6 +20,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload, Task
 from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, MESSAGE_BYTES
+from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 
 from .pending import Pending
 from .threads import RequestThreads
@@ -37,8 +35,6 @@ LINGER_SECONDS: Final = 0.004
 COMPANY_SECONDS: Final = 0.05
 SMALL_BYTES: Final = MESSAGE_BYTES // 4
 CLOSE_SECONDS: Final = 10.0
-_PYTHON: Final = ".".join(platform.python_version_tuple()[:2])
-_CLOUDPICKLE: Final = int(cloudpickle.__version__.partition(".")[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +60,8 @@ class OutgoingTask:
         return Task(
             task=self.number,
             name=self.name,
-            python=_PYTHON,
-            cloudpickle=_CLOUDPICKLE,
+            python=PYTHON,
+            cloudpickle=CLOUDPICKLE,
             function=self.function,
             shared=self.shared,
             arguments=arguments,

@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any, Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import error_code
 from rios_plugin_awsbatch.aws.names import RUNS, run_prefix
@@ -12,7 +13,6 @@ from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .inventory import INVENTORY, REWRITE_SECONDS
 from .resources import delete_queue
-from .teardown import attempted
 
 __all__ = ["STALE_SECONDS", "sweep"]
 

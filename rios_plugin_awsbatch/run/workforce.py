@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import advice_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -14,7 +15,6 @@ from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from .inventory import Inventory
 from .launch import JobState, WorkerJob, submit_workers
 from .roster import Roster
-from .teardown import attempted
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -122,10 +122,7 @@ class Workforce:
         failed = sum(state.failed for state in states)
         if alive == 0:
             self._replace_all(pending, failed)
-        elif (
-            not self._roster.ready_since_launch
-            and time.monotonic() - self._launched_at > self._startup_timeout
-        ):
+        elif self._is_late():
             raise WorkersError(
                 f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} s "
                 f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
@@ -145,8 +142,9 @@ class Workforce:
             self._ended = True
             jobs = tuple(self._jobs)
         self._wait_for_goodbyes(farewell)
-        if not self._roster.present and self._all_said_goodbye(jobs):
-            return
+        gone = self._roster.gone_of([job.job_id for job in jobs])
+        if not self._roster.present and gone >= sum(job.size for job in jobs):
+            return  # none can be on its way any more
         _terminate(self._run_id, jobs)
         self._wait_for_goodbyes(LAST_WORDS_SECONDS)
 
@@ -157,6 +155,10 @@ class Workforce:
             time.sleep(LOOK_SECONDS / 2)
 
     # Launching
+
+    def _is_late(self) -> bool:
+        waited = time.monotonic() - self._launched_at
+        return not self._roster.ready_since_launch and waited > self._startup_timeout
 
     def _launch_wanted(self) -> None:
         with self._changing:
@@ -226,10 +228,6 @@ class Workforce:
         except Exception as error:  # noqa: BLE001 - then the time that is left is waited
             log.debug("run=%s cannot look at the workers: %s", self._run_id, error)
             return False
-
-    def _all_said_goodbye(self, jobs: tuple[WorkerJob, ...]) -> bool:
-        """Say whether no worker of the present jobs can be on its way any more."""
-        return self._roster.gone_of([job.job_id for job in jobs]) >= sum(job.size for job in jobs)
 
 
 def _terminate(run_id: str, jobs: Iterable[WorkerJob]) -> None:

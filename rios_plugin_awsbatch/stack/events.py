@@ -1,4 +1,4 @@
-"""What CloudFormation does to a stack, step by step, and what went wrong first."""
+"""The events of a stack: one for each step of a resource, and one for each step of the stack."""
 
 import dataclasses
 import datetime as dt
@@ -22,8 +22,9 @@ __all__ = [
 ]
 
 _STACK: Final = "AWS::CloudFormation::Stack"
-_BEGINS_WITHIN: Final = 300.0
 _BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+# How long nothing may happen; without a limit, a request that is lost is waited for forever.
+_SILENCE_SECONDS: Final = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Event:
     """One step of a resource.
 
     Attributes:
-        time: When.
-        resource: Its name in the template; the stack's own name for the stack itself.
+        time: When it happened.
+        resource: The resource's name in the template; of the stack itself, the stack's name.
         kind: Its type.
-        name: What AWS calls it; empty before it is made.
-        status: What CloudFormation calls the step.
-        reason: Why, mostly of failures.
+        name: What AWS calls it; empty before it exists.
+        status: Its status since the step, ``CREATE_COMPLETE`` for instance.
+        reason: Why; mostly given for failures.
     """
 
     time: dt.datetime
@@ -48,12 +49,20 @@ class Event:
 
     @property
     def failed(self) -> bool:
-        """Whether this is a failure, and not merely the end of what another one has cancelled."""
-        return self.status.endswith("_FAILED") and "cancelled" not in self.reason.lower()
+        """Whether this is a failure of its own, not the cancellation that another one caused."""
+        return self.status.endswith("_FAILED") and not _is_cancellation(self.reason)
+
+
+def _is_cancellation(reason: str) -> bool:
+    """Say whether a failure was a cancellation.
+
+    CloudFormation has no status for that, only words, as in "Resource creation cancelled".
+    """
+    return "cancelled" in reason.lower()
 
 
 def newest_event(cloudformation: "CloudFormationClient", stack_id: str) -> str | None:
-    """Return the id of the latest event, for those after it to be told from those before."""
+    """Return the id of the newest event; `events_after` finds those that come later."""
     events = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
     return events[0]["EventId"] if events else None
 
@@ -61,20 +70,20 @@ def newest_event(cloudformation: "CloudFormationClient", stack_id: str) -> str |
 def events_after(
     cloudformation: "CloudFormationClient", stack_id: str, after: str | None
 ) -> list[Event]:
-    """Return the events after one, oldest first."""
+    """Return the events after the one with an id, oldest first; all if it is None."""
     found: list[Event] = []
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
-    for event in (event for page in pages for event in page["StackEvents"]):
+    for event in (event for page in pages for event in page["StackEvents"]):  # newest first
         if event["EventId"] == after:
             break
         found.append(
             Event(
-                event["Timestamp"],
-                event["LogicalResourceId"],
-                event["ResourceType"],
-                event.get("PhysicalResourceId", ""),
-                event["ResourceStatus"],
-                event.get("ResourceStatusReason", ""),
+                time=event["Timestamp"],
+                resource=event["LogicalResourceId"],
+                kind=event["ResourceType"],
+                name=event.get("PhysicalResourceId", ""),
+                status=event["ResourceStatus"],
+                reason=event.get("ResourceStatusReason", ""),
             )
         )
     return found[::-1]
@@ -85,19 +94,19 @@ def follow(
     stack_id: str,
     after: str | None,
     poll_seconds: float,
-    patience: float = _BEGINS_WITHIN,
+    silence_seconds: float = _SILENCE_SECONDS,
 ) -> Generator[Event, None, str]:
-    """Yield the events that come after one, until the stack is at rest; return its status then.
+    """Yield the events after the one with an id, until the operation ends; return its status.
 
-    The events tell it: for a moment after an order, AWS may say that the status is still that of before. That it is
-    deleted can be none of before.
+    Trust the events: right after a request the status may still be the old one. DELETE_COMPLETE
+    is never stale.
 
     Raises:
-        StackError: Nothing has happened for `patience` seconds, and nothing is under way.
+        StackError: Nothing has happened for `silence_seconds`, and nothing is in progress.
     """
     seen, latest = 0, time.monotonic()
     while True:
-        # Asked before the events: those of the end are then among them.
+        # Before the events: if this is the final status, they include the final one.
         status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
         events = events_after(cloudformation, stack_id, after)
         for event in events[seen:]:
@@ -108,17 +117,17 @@ def follow(
             latest = time.monotonic()
         if status == "DELETE_COMPLETE":
             return status
-        if time.monotonic() - latest > patience:
+        if time.monotonic() - latest > silence_seconds:
             raise StackError(
-                f"For {patience:g} seconds CloudFormation does nothing about {stack_id}, which is {status}: see its "
-                "events in the console, and order it again."
+                f"CloudFormation has done nothing for {silence_seconds:g} seconds to {stack_id}, "
+                f"which is {status}: see its events in the console, and try again."
             )
         seen = len(events)
         time.sleep(poll_seconds)
 
 
 def latest_operation(events: Sequence[Event]) -> Sequence[Event]:
-    """Return the events since the stack was last at rest."""
+    """Return the events since the latest operation on the stack began."""
     begins = [
         number
         for number, event in enumerate(events)
@@ -128,7 +137,7 @@ def latest_operation(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def first_cause(events: Sequence[Event]) -> str:
-    """Say what failed first; the failures after it mostly follow from it."""
+    """Say what failed first, which mostly is what made the rest fail; empty if nothing did."""
     for event in events:
         if event.failed:
             return f"{event.resource} ({event.kind}): {(event.reason or event.status).rstrip('.')}."
@@ -136,7 +145,7 @@ def first_cause(events: Sequence[Event]) -> str:
 
 
 def undeleted(events: Sequence[Event]) -> list[Event]:
-    """Return the last failure of each thing that was to be deleted and has stayed."""
+    """Return the final failure of each resource that should have been deleted and still exists."""
     last = {
         event.name: event for event in events if event.status.startswith("DELETE_") and event.name
     }

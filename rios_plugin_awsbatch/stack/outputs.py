@@ -1,13 +1,15 @@
-"""What a stack offers to runs, to submissions and to the image: its outputs, as one record."""
+"""The outputs of a stack as one record, for runs, submissions and the image."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_stack, sentence_for
+from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import Settings, load
+
+from .lookup import find_stack
 
 __all__ = [
     "RUNS_NEED",
@@ -33,26 +35,28 @@ _OUTPUTS: Final = {
 }
 # What a run cannot do without.
 RUNS_NEED: Final = ("bucket", "job_queue", "job_definition", "max_jobs")
-# Settings that go before the outputs of the same names.
+# Settings that replace the outputs of the same names.
 _OVERRIDING: Final = ("bucket", "job_queue", "job_definition")
 
 
 @dataclasses.dataclass(frozen=True)
 class StackOutputs:
-    """The outputs of a stack. RIOS's own template has fewer; what a stack lacks is empty or None.
+    """The outputs of a stack; those that it does not have are empty or None.
+
+    RIOS's own template has fewer outputs.
 
     Attributes:
         name: The stack's name.
         region: Its region.
         bucket: Its bucket.
-        job_queue: Name of its Batch job queue.
+        job_queue: Name of its workers' job queue.
         job_definition: Name of its workers' job definition.
-        max_jobs: How many jobs its compute environment runs at once.
+        max_jobs: How many workers run at once.
         main_queue: Name of the job queue of main scripts.
         main_definition: Name of the main job definition.
-        script_definition: Name of the main job definition with the image of the workers.
+        script_definition: Name of the main job definition with the workers' image.
         repository: The repository of the workers' image, with its registry.
-        main_repository: That of images of main scripts.
+        main_repository: The repository of images of main scripts, likewise.
         architecture: ``x86_64`` or ``arm64``.
     """
 
@@ -74,20 +78,20 @@ class StackOutputs:
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The job queues: that of main scripts, and that of workers if it is another one."""
+        """The job queues: that of main scripts, and that of workers if it is a different one."""
         return tuple(dict.fromkeys(filter(None, (self.main_queue, self.job_queue))))
 
     def need(self, *fields: str) -> None:
-        """Refuse to go on without some of the outputs.
+        """Make sure that some fields are not empty.
 
         Raises:
-            StackError: One is missing.
+            StackError: An output is missing.
         """
         missing = [_OUTPUTS[field] for field in fields if getattr(self, field) in (None, "")]
         if missing:
             raise StackError(
-                f"There is no output {', '.join(missing)} in {self}. It is not a stack of this "
-                "package, or is still being created."
+                f"The {self} has no output {', '.join(missing)}: it was not made from this "
+                "package's template, or is still being created."
             )
 
 
@@ -96,7 +100,7 @@ def getStackOutputs() -> dict[str, str]:
 
     Raises:
         StackError: No credentials, no such stack, or AWS cannot be reached.
-        SettingsError: The environment holds a value that cannot be used.
+        SettingsError: The environment has a value that cannot be used.
     """
     settings = load(Settings)
     return read_outputs(Clients(settings.region), settings.stack)
@@ -109,28 +113,27 @@ def read_outputs(clients: Clients, stack: str) -> dict[str, str]:
         StackError: No credentials, no such stack, or AWS cannot be reached.
     """
     where = StackOutputs(stack, clients.region)
-    try:
-        described = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except AWS_ERRORS as error:
-        if is_missing_stack(error):
-            raise StackError(
-                f"There is no {where}; create it, or name another one in RIOS_AWSBATCH_STACK and "
-                "RIOS_AWSBATCH_REGION."
-            ) from None
-        raise StackError(f"Cannot read {where}: {sentence_for(error)}") from error
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    with explained(StackError, f"Cannot read {where}"):
+        found = find_stack(clients, stack)
+    if found is None:
+        raise StackError(
+            f"There is no {where}; create it, or name another one in RIOS_AWSBATCH_STACK and "
+            "RIOS_AWSBATCH_REGION."
+        )
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
 def read_stack(clients: Clients, settings: Settings, *fields: str) -> StackOutputs:
-    """Return the record of the stack that `settings` name; their own values come first.
+    """Return the record of the stack that the settings name.
 
     Args:
         clients: The AWS clients, of the settings' region.
-        settings: The settings.
-        fields: Fields of the record that must be there, `RUNS_NEED` for instance.
+        settings: The settings; where they name a bucket, for instance, it replaces the output.
+        fields: Fields of the record that may not be empty, `RUNS_NEED` for instance.
 
     Raises:
-        StackError: No credentials, no such stack, AWS cannot be reached, or an output is missing.
+        StackError: No credentials, no such stack, AWS cannot be reached, or an output is missing
+            or not a number.
     """
     stack = outputs_record(read_outputs(clients, settings.stack), settings)
     stack.need(*fields)
@@ -138,10 +141,10 @@ def read_stack(clients: Clients, settings: Settings, *fields: str) -> StackOutpu
 
 
 def outputs_record(outputs: Mapping[str, str], settings: Settings) -> StackOutputs:
-    """Return `outputs` as a record, under what the settings say.
+    """Return outputs as a record; settings replace the outputs of the same names.
 
     Raises:
-        StackError: The number of jobs is no number.
+        StackError: The number of jobs is not a number.
     """
     values: dict[str, Any] = {
         field: outputs[output] for field, output in _OUTPUTS.items() if output in outputs

@@ -1,4 +1,7 @@
-"""Parameters of the template that do not go together: one sentence at once, where AWS refuses them after minutes."""
+"""Parameters of the template that do not fit together, refused before AWS is asked.
+
+CloudFormation would refuse them minutes later, or ignore them.
+"""
 
 import math
 from collections.abc import Mapping
@@ -18,52 +21,39 @@ _FARGATE: Final = {
     8: range(16384, 61440 + 1, 4096),
     16: range(32768, 122880 + 1, 8192),
 }
-_OF_EC2: Final = {
+_ONLY_ON_EC2: Final = {
     "InstanceTypes": "--instancetypes",
     "VolumeSize": "--volumesize",
     "MainVolumeSize": "--mainvolumesize",
 }
-_SMALLEST_VOLUME: Final = 30  # that of the system's image
-_OF_FARGATE: Final = {"EphemeralStorage": "--ephemeralstorage", "AssignPublicIp": "--publicip"}
+_ONLY_ON_FARGATE: Final = {"EphemeralStorage": "--ephemeralstorage", "AssignPublicIp": "--publicip"}
+_ZONES: Final = ("AZ1", "AZ2", "AZ3")
+_SMALLEST_VOLUME: Final = 30  # GiB, of the operating system's image
+# RIOS's default in MiB, in place of which the template gives Fargate the next size up.
+_DEFAULT_MEMORY, _FARGATE_DEFAULT_MEMORY = "4000", 4096
 
 
 def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters to set, with those that follow from others.
+    """Return the parameters to set: those given, and those that follow from them.
 
     Args:
-        given: Those that are asked for.
-        before: What all of them are now: the stack's, or the template's defaults for a new one.
+        given: The parameters that the user gives.
+        before: All parameters as they are: the stack's, or the template's defaults for a new one.
 
     Raises:
-        StackError: They do not go together, or one that is asked for would have no effect.
+        StackError: They do not fit together, or one that is given would have no effect.
     """
     wanted = {**before, **given}
     fargate = wanted["ComputeType"].startswith("fargate")
-    _refuse_idle(given, wanted, fargate=fargate)
+    _refuse_without_effect(given, wanted, fargate=fargate)
     if "MaxVCPUS" not in given and before["MaxVCPUS"] in ("0", _needed_vcpus(before)):
         given = {**given, "MaxVCPUS": _needed_vcpus(wanted)}
-    most = float({**wanted, **given}["MaxVCPUS"]) or float(wanted["MaxJobs"])
-    if most < max(float(wanted["VCPUS"]), float(wanted["MainVCPUS"])):
-        raise StackError(
-            f"--maxvcpus is {most:g}, fewer than one worker or main script has: no job could ever start. Give more, or "
-            "less --vcpus or --mainvcpus."
-        )
-    # The template gives Fargate the next size up from RIOS's default.
-    memory = 4096 if fargate and wanted["MaxMemory"] == "4000" else int(wanted["MaxMemory"])
-    worker = (float(wanted["VCPUS"]), memory)
-    main = (float(wanted["MainVCPUS"]) or worker[0], int(wanted["MainMemory"]) or worker[1])
-    for whose, (vcpus, memory) in (("worker", worker), ("main script", main)):
-        if not fargate and vcpus % 1:
-            raise StackError(
-                f"A {whose} on EC2 has whole vCPUs, not {vcpus:g}; Fargate has 0.25 and 0.5 as well."
-            )
-        if fargate and memory not in _FARGATE.get(vcpus, ()):
-            raise StackError(
-                f"Fargate has no {whose} with {vcpus:g} vCPUs and {memory} MiB. {_fargate_choice(vcpus)}"
-            )
+    _check_vcpus({**wanted, **given})
+    _check_sizes(wanted, fargate=fargate)
     if 0 < int(wanted["MainVolumeSize"]) < _SMALLEST_VOLUME:
         raise StackError(
-            f"--mainvolumesize is {_SMALLEST_VOLUME} GiB or more, or 0 for that of --volumesize."
+            f"--mainvolumesize must be {_SMALLEST_VOLUME} GiB or more, or 0 for that of "
+            "--volumesize."
         )
     if (wanted["VpcId"] == "") != (wanted["SubnetIds"] == ""):
         raise StackError(
@@ -72,39 +62,67 @@ def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> d
     return dict(given)
 
 
-def _refuse_idle(given: Mapping[str, str], wanted: Mapping[str, str], *, fargate: bool) -> None:
-    """Raise if something is asked for that others make meaningless; what is empty is not asked for."""
-    asked = [name for name, value in given.items() if value]
-    for name, option in (_OF_EC2 if fargate else _OF_FARGATE).items():
+def _refuse_without_effect(
+    given: Mapping[str, str], wanted: Mapping[str, str], *, fargate: bool
+) -> None:
+    asked = [name for name, value in given.items() if value]  # an empty one asks for nothing
+    for name, option in (_ONLY_ON_EC2 if fargate else _ONLY_ON_FARGATE).items():
         if name in asked:
             place = "Fargate" if fargate else "EC2"
             raise StackError(
-                f"{option} means nothing on {place}, where these jobs run; leave it out."
+                f"{option} has no effect on {place}, where these jobs run; leave it out."
             )
-    if wanted["VpcId"] and any(name in asked for name in ("AZ1", "AZ2", "AZ3")):
+    if wanted["VpcId"] and any(name in asked for name in _ZONES):
         raise StackError(
-            "--az is for a VPC that the stack makes; in one of yours, --subnets decides. Leave it out."
+            "--az is for a VPC that the stack makes; in your own, --subnets decides. Leave it out."
         )
 
 
 def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return what all workers need at once; main scripts, which get as much for themselves, one of them at least."""
-    return str(
-        math.ceil(
-            max(
-                int(parameters["MaxJobs"]) * float(parameters["VCPUS"]),
-                float(parameters["MainVCPUS"]),
-            )
+    """Return the vCPUs of all workers at once, or of one main script if it needs more.
+
+    Workers and main scripts have this limit each, in compute environments of their own.
+    """
+    workers = int(parameters["MaxJobs"]) * float(parameters["VCPUS"])
+    return str(math.ceil(max(workers, float(parameters["MainVCPUS"]))))
+
+
+def _check_vcpus(parameters: Mapping[str, str]) -> None:
+    limit = float(parameters["MaxVCPUS"]) or float(parameters["MaxJobs"])
+    if limit < max(float(parameters["VCPUS"]), float(parameters["MainVCPUS"])):
+        raise StackError(
+            f"--maxvcpus is {limit:g}, less than one worker or main script needs: no job could "
+            "ever start. Give more, or less --vcpus or --mainvcpus."
         )
+
+
+def _check_sizes(parameters: Mapping[str, str], *, fargate: bool) -> None:
+    memory = parameters["MaxMemory"]
+    default = fargate and memory == _DEFAULT_MEMORY
+    worker = float(parameters["VCPUS"]), _FARGATE_DEFAULT_MEMORY if default else int(memory)
+    main = (
+        float(parameters["MainVCPUS"]) or worker[0],
+        int(parameters["MainMemory"]) or worker[1],
     )
+    for whose, (vcpus, mebibytes) in (("worker", worker), ("main script", main)):
+        if not fargate and vcpus % 1:
+            raise StackError(
+                f"A {whose} on EC2 has whole vCPUs, not {vcpus:g}; Fargate has 0.25 and 0.5 too."
+            )
+        if fargate and mebibytes not in _FARGATE.get(vcpus, ()):
+            raise StackError(
+                f"A {whose} on Fargate cannot have {vcpus:g} vCPUs and {mebibytes} MiB. "
+                f"{_fargate_choice(vcpus)}"
+            )
 
 
 def _fargate_choice(vcpus: float) -> str:
     memories = _FARGATE.get(vcpus)
     if memories is None:
-        return f"It has {', '.join(f'{number:g}' for number in _FARGATE)} vCPUs."
+        return f"Fargate has {', '.join(f'{number:g}' for number in _FARGATE)} vCPUs."
     if isinstance(memories, tuple):
         return (
             f"With these vCPUs it has {', '.join(map(str, memories[:-1]))} or {memories[-1]} MiB."
         )
-    return f"With these vCPUs it has {memories[0]} to {memories[-1]} MiB in steps of {memories[1] - memories[0]}."
+    step = memories[1] - memories[0]
+    return f"With these vCPUs it has {memories[0]} to {memories[-1]} MiB in steps of {step}."

@@ -40,6 +40,7 @@ __all__ = [
 
 WIRE_VERSION = "rab2"
 MAC_BYTES = 32
+_BLOCK_BYTES = 100  # of a block's record without its name
 
 
 class RunKey:
@@ -139,7 +140,7 @@ class Stop(_Model):
 
 
 class Block(_Model):
-    """How one block of a task went: a `records.BlockRecord`."""
+    """One block of a task; see `records.BlockRecord`."""
 
     name: _Text
     begun: float
@@ -147,16 +148,16 @@ class Block(_Model):
 
 
 class Measures(_Model):
-    """How a task went, as its worker saw it.
+    """What a worker measured of a task; see `records.TaskRecord`.
 
     Attributes:
         attempt: The number of this attempt at the task, by any worker, from 1.
-        begun: When computing began, by the worker's clock; 0 if it did not.
-        seconds: How long it took.
+        begun: When computing began, as a Unix time by the worker's clock; 0 if it did not.
+        seconds: How long computing took, pickling the result included.
         bytes_in: Bytes of the pickled arguments.
-        bytes_out: Bytes of the pickled result.
-        blocks: How many blocks, or calls, the task is made of.
-        block_records: How the blocks went; the first ones, if there are very many.
+        bytes_out: Bytes of the pickled result; 0 if there is none.
+        blocks: How many blocks, or calls, were measured; 1 if none were.
+        block_records: The records of the first `records.BLOCKS_KEPT` of them.
     """
 
     attempt: int = 1
@@ -167,6 +168,12 @@ class Measures(_Model):
     blocks: int = 1
     block_records: tuple[Block, ...] = ()
 
+    @property
+    def blocks_size(self) -> int:
+        """Bytes that `block_records` take in a message, at most."""
+        # JSON may spell a character as two escapes of six bytes.
+        return sum(_BLOCK_BYTES + 12 * len(block.name) for block in self.block_records)
+
 
 class Result(_Model):
     """What a task returned.
@@ -175,7 +182,7 @@ class Result(_Model):
         task: The task's number within the run.
         worker: Who computed it.
         requests: AWS requests that this worker has made so far.
-        measures: How it went.
+        measures: What the worker measured.
         payload: The pickled value.
     """
 
@@ -194,7 +201,7 @@ class Failure(_Model):
         task: The task's number within the run.
         worker: Who says so.
         requests: AWS requests that this worker has made so far.
-        measures: How it went.
+        measures: What the worker measured.
         reason: ``raised``: the user's function raised. ``lost``: the task ended every process that
             computed it. ``refused``: the worker cannot take it (another Python version, a damaged
             payload, a result that cannot be pickled).

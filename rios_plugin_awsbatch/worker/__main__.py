@@ -1,38 +1,28 @@
 """The container's entry point: the console script ``rios-awsbatch-worker``."""
 
 import argparse
-import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 from rios_plugin_awsbatch._version import __version__
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
-from rios_plugin_awsbatch.aws.names import run_prefix
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.jobs.files import importable
+from rios_plugin_awsbatch.programs import configure_logging
 from rios_plugin_awsbatch.settings import WorkerSettings, load
-from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import RunKey
-from rios_plugin_awsbatch.wire.queue import MessageQueue
-from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .compute import versions
 from .process import ComputeProcess
-from .worker import Stopped, Worker
+from .worker import Worker
 
 __all__ = ["main"]
-
-log = logging.getLogger(__name__)
-
-
-def _stop(signal_number: int, _frame: object) -> NoReturn:
-    signal.signal(signal_number, signal.SIG_IGN)
-    raise Stopped(f"told to by {signal.Signals(signal_number).name}")
 
 
 def _worker_name() -> str:
@@ -47,8 +37,7 @@ def work() -> None:
         AWSBatchException: The worker cannot work; one clear sentence.
     """
     settings = load(WorkerSettings)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    configure_logging(settings.log_level)
     clients = Clients(settings.region)
     with importable(clients, settings.bucket, settings.submission):
         _work(settings, clients)
@@ -58,58 +47,62 @@ def _work(settings: WorkerSettings, clients: Clients) -> None:
     compute = ComputeProcess()  # starts while the clients are made
     name = _worker_name()
     try:
-        exchange = Exchange(
-            MessageQueue(clients.sqs, settings.in_queue),
-            MessageQueue(clients.sqs, settings.out_queue),
-            PayloadStore(clients.s3, settings.bucket, run_prefix(settings.run)),
-            RunKey(settings.run, settings.run_key),
-            settings.inline_limit,
+        exchange = connect(
+            clients,
+            tasks=settings.in_queue,
+            results=settings.out_queue,
+            bucket=settings.bucket,
+            key=RunKey(settings.run, settings.run_key),
+            inline_limit=settings.inline_limit,
         )
-        worker = Worker(exchange, settings, name, clients)
-        signal.signal(signal.SIGTERM, _stop)
-        worker.announce("ready", versions())
-        log.info("run=%s worker=%s is ready: %s", settings.run, name, versions())
-        worker.run(compute)
-    except Stopped as stopped:
-        compute.kill()
-        log.info("run=%s worker=%s ends: %s", settings.run, name, stopped)
+        worker = Worker(exchange, settings, name, clients, compute)
+        _stop_at_sigterm(worker)
+        worker.run()
     except AWS_ERRORS as error:
-        compute.kill()
+        compute.close()
         if is_missing_queue(error):
             raise AWSBatchException(
-                f"Queue {settings.out_queue} does not exist: the run has ended, or RIOS_AWSBATCH_OUT_QUEUE is not the "
-                "URL of its queue."
+                f"Queue {settings.out_queue} does not exist: the run has ended, or "
+                "RIOS_AWSBATCH_OUT_QUEUE is not the URL of its queue."
             ) from error
         raise AWSBatchException(
             f"Worker {name} of run {settings.run} cannot work: {sentence_for(error)}"
         ) from error
 
 
+def _stop_at_sigterm(worker: Worker) -> None:
+    def stop(signal_number: int, _frame: FrameType | None) -> None:
+        # It raises nothing: an exception might leave a lock locked that the main thread just took.
+        worker.stop(f"told to by {signal.Signals(signal_number).name}")
+
+    signal.signal(signal.SIGTERM, stop)
+
+
 def become(command: list[str]) -> NoReturn:
-    """Let a program take the place of this process.
+    """Replace this process by a program.
 
     Raises:
         AWSBatchException: There is no such program.
     """
     try:
-        os.execvp(command[0], command)  # noqa: S606 - the job's command; a shell is what it must not go through
+        os.execvp(command[0], command)  # noqa: S606 - the job's command, which needs no shell
     except OSError as error:
         raise AWSBatchException(f"{command[0]} cannot be run: {error.strerror}.") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the console script ``rios-awsbatch-worker``; exits 0 when told to stop or idle too long."""
+    """Run the console script ``rios-awsbatch-worker``; exit with 0 when told to stop, or idle."""
     parser = argparse.ArgumentParser(
         prog="rios-awsbatch-worker",
-        description="Computes the tasks of a run of rios-plugin-awsbatch. AWS Batch starts it; everything it needs "
-        "is in the environment (RIOS_AWSBATCH_*), which the run sets.",
+        description="Compute the tasks of a run of rios-plugin-awsbatch. AWS Batch starts this "
+        "program; the run sets everything it needs in the environment (RIOS_AWSBATCH_*).",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
         metavar="COMMAND...",
-        help="become this program instead: what Batch calls a job's command, it hands to the entry point",
+        help="run this program instead (Batch passes a job's command to the image's entry point)",
     )
     command = parser.parse_args(arguments).command
     try:

@@ -1,154 +1,178 @@
-"""What a worker has in its hands: the tasks it holds, and when it is time to fetch the next."""
+"""The tasks that a worker has received and not answered: what its threads share."""
 
+import collections
 import dataclasses
 import threading
 import time
+from collections.abc import Iterable
 from typing import Literal
 
-from rios_plugin_awsbatch.wire.messages import Failure, Task
+from rios_plugin_awsbatch.errors import AWSBatchException
+from rios_plugin_awsbatch.wire.messages import Task
 
-__all__ = ["Answer", "Hands", "Held"]
+from .prefetch import Prefetch, Wait
 
-BATCH_SECONDS = (
-    0.2  # so much work a worker takes at once, where tasks are quicker than their transport
-)
-BATCH_TASKS = 10
-_SHORTEST_SECONDS = 0.001
+__all__ = ["Ending", "HeldTask", "InFlight"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class HeldTask:
     """A task that this worker has received and not answered yet.
 
     Attributes:
+        task: The task.
         receipt: The handle of its message.
-        attempts: How many attempts at it there have been by any worker, this one included.
-        arguments: The pickled arguments.
+        attempt: The number of this attempt at it, by any worker, from 1.
+        arguments: The pickled arguments, once they are here.
     """
 
     task: Task
     receipt: str
-    attempts: int
+    attempt: int
     arguments: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-    """What came of a task: a pickled result, or a failure; and how long it took."""
+class Ending:
+    """Why a worker ends.
 
-    held: Held
-    content: bytes | Failure
-    seconds: float = 0.0
+    Attributes:
+        reason: For main and the log.
+        error: What keeps the worker from working; None if all is well.
+    """
+
+    reason: str
+    error: AWSBatchException | None = None
 
 
-class Hands:
-    """Shared by the worker's threads."""
+class InFlight:
+    """The tasks that this worker holds, those that wait for their turn, and whether it must end."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._held: dict[str, Held] = {}  # by receipt
-        self._waiting = 0  # tasks fetched and not begun
-        self._begun: float | None = None  # when the task in hand was begun
-        self._typical: float | None = None  # seconds that recent tasks took
-        self._receiving = 0.05  # seconds that it takes to receive tasks,
-        self._preparing = 0.0  # and to prepare each
-        self.busy_until = 0.0  # when the last task was finished
-        self.stopping = False
+        # Guards all that follows. Re-entrant, because a signal's handler calls `interrupt`.
+        self._changed = threading.Condition(threading.RLock())
+        self._prefetch = Prefetch()
+        self._held: dict[str, HeldTask] = {}  # by receipt
+        self._waiting: collections.deque[HeldTask] = collections.deque()
+        self._begun: float | None = None  # when the current task was begun
+        self._idle_since = time.monotonic()
+        self._ending: Ending | None = None
+        self._interrupted = False
 
-    def take(self, *tasks: Held) -> None:
-        """Hold these tasks from now on."""
+    # Fetching
+
+    def wait_until_due(self) -> Literal["fetch", "hand back", "end"]:
+        """Wait until it is time to fetch, to hand back what waits, or to end; say which."""
         with self._changed:
-            self._held.update({held.receipt: held for held in tasks})
+            while self._ending is None:
+                busy = None if self._begun is None else time.monotonic() - self._begun
+                due = self._prefetch.due(len(self._waiting), busy)
+                if not isinstance(due, Wait):
+                    return due
+                self._changed.wait(due.seconds)
+            return "end"
 
-    def drop(self, *receipts: str) -> None:
+    def room(self) -> int:
+        """Return how many tasks to fetch at once."""
+        with self._changed:
+            return self._prefetch.room()
+
+    def note_fetch(self, receiving: float, preparing: float) -> None:
+        """Take note of how long a fetch took; see `Prefetch.note_fetch`."""
+        with self._changed:
+            self._prefetch.note_fetch(receiving, preparing)
+
+    def hold(self, tasks: Iterable[HeldTask]) -> bool:
+        """Hold tasks from now on; False, and none is held, if the worker must end."""
+        with self._changed:
+            if self._ending is not None:
+                return False
+            self._held.update({held.receipt: held for held in tasks})
+            return True
+
+    def add_waiting(self, held: HeldTask) -> None:
+        """Let a held task wait for its turn; it has its arguments."""
+        with self._changed:
+            self._waiting.append(held)
+            self._changed.notify_all()
+
+    def take_waiting(self) -> list[HeldTask]:
+        """Return the tasks that wait for their turn, and let them wait no more; they stay held."""
+        with self._changed:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            return waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for their turn."""
+        with self._changed:
+            return len(self._waiting)
+
+    # Computing
+
+    def begin_next(self) -> HeldTask | None:
+        """Wait for a task and begin it; None if the worker must end."""
+        with self._changed:
+            while not self._waiting and self._ending is None:
+                self._changed.wait()
+            if self._interrupted or not self._waiting:
+                return None
+            self._begun = time.monotonic()
+            self._changed.notify_all()
+            return self._waiting.popleft()
+
+    def finish(self) -> None:
+        """Take note that the current task is done with."""
+        with self._changed:
+            if self._begun is not None:
+                self._prefetch.note_task(time.monotonic() - self._begun)
+            self._begun = None
+            self._changed.notify_all()
+
+    # Holding
+
+    def drop(self, tasks: Iterable[HeldTask]) -> None:
         """Hold these tasks no more: they are answered, or handed back."""
         with self._changed:
-            for receipt in receipts:
-                self._held.pop(receipt, None)
+            for held in tasks:
+                self._held.pop(held.receipt, None)
+                self._idle_since = time.monotonic()
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldTask]:
         """Return the tasks that are held."""
         with self._changed:
             return list(self._held.values())
 
-    def stop(self) -> None:
-        """Fetch no more."""
+    @property
+    def idle_seconds(self) -> float:
+        """For how long the worker has held no task."""
         with self._changed:
-            self.stopping = True
+            return 0.0 if self._held else time.monotonic() - self._idle_since
+
+    # Ending
+
+    def end(self, ending: Ending) -> None:
+        """Fetch no more, and end when the tasks that wait have been computed."""
+        with self._changed:
+            self._ending = self._ending or ending
             self._changed.notify_all()
 
-    def prepared(self) -> None:
-        """Note that a task has been fetched and waits for its turn."""
+    def interrupt(self, ending: Ending) -> None:
+        """End at once; the tasks that wait are for other workers."""
         with self._changed:
-            self._waiting += 1
+            if not self._interrupted:
+                self._ending, self._interrupted = ending, True
+            self._changed.notify_all()
 
     @property
-    def waiting(self) -> int:
-        """How many tasks have been fetched and not begun."""
-        return self._waiting
-
-    def returned(self, number: int) -> None:
-        """Note that tasks which waited for their turn wait no more: others may have them."""
+    def interrupted(self) -> bool:
+        """Whether the worker must end at once."""
         with self._changed:
-            self._waiting -= number
+            return self._interrupted
 
-    def fetched(self, receiving: float, preparing: float) -> None:
-        """Note how long a fetch took: the receiving, which may have waited for a task, and preparing each."""
-        self._receiving = min(self._receiving, receiving)  # the quickest did not wait
-        self._preparing = 0.7 * self._preparing + 0.3 * preparing
-
-    def begin(self) -> None:
-        """Note that the next task is being computed."""
+    @property
+    def ending(self) -> Ending | None:
+        """Why the worker ends; None if it goes on."""
         with self._changed:
-            self._waiting -= 1
-            self._begun = time.monotonic()
-            self._changed.notify_all()
-
-    def finish(self) -> float:
-        """Note that the task in hand has been computed; return the seconds it took."""
-        with self._changed:
-            seconds = time.monotonic() - (self._begun or time.monotonic())
-            self._begun = None
-            self.busy_until = time.monotonic()
-            self._typical = (
-                seconds if self._typical is None else 0.7 * self._typical + 0.3 * seconds
-            )
-            self._changed.notify_all()
-            return seconds
-
-    def room(self) -> int:
-        """Return how many tasks to fetch at once."""
-        if self._typical is None:
-            return 1
-        each = max(self._typical + self._preparing, _SHORTEST_SECONDS)
-        return min(max(int(BATCH_SECONDS / each), 1), BATCH_TASKS)
-
-    def wait_until_due(self) -> Literal["fetch", "hand back", "stop"]:
-        """Wait until it is time to fetch, to hand back what waits here, or to stop; say which.
-
-        Time to fetch is at once for an idle worker. A busy one fetches so early that it need not wait, but no earlier:
-        a task that waits here is one that an idle worker elsewhere cannot have. For the same reason, when the task in
-        hand takes much longer than those before, what waits is handed back, and nothing is fetched until it is done.
-        """
-        with self._changed:
-            while not self.stopping:
-                if self._begun is None and self._waiting == 0:
-                    return "fetch"
-                if self._typical is None:  # nobody knows how long the first one takes
-                    self._changed.wait()
-                    continue
-                elapsed = 0.0 if self._begun is None else time.monotonic() - self._begun
-                patience = 2 * self._typical + BATCH_SECONDS - elapsed
-                if patience <= 0:
-                    if self._waiting:
-                        return "hand back"
-                    self._changed.wait()
-                    continue
-                remaining = max(self._typical - elapsed, 0) + self._typical * self._waiting
-                early = remaining - 2 * (self._receiving + self._preparing)
-                if early <= 0 and self._waiting < BATCH_TASKS:
-                    return "fetch"
-                self._changed.wait(
-                    max(min(early, patience) if early > 0 else patience, _SHORTEST_SECONDS)
-                )
-        return "stop"
+            return self._ending

@@ -1,148 +1,142 @@
-"""The worker's way out: results are stored and announced, then the task messages are deleted, all in batches."""
+"""From the worker to main: results are stored and sent, then the tasks' messages are deleted."""
 
 import contextlib
 import logging
 import queue
+import threading
 import time
-from collections.abc import Callable
+from typing import Final
 
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
-from rios_plugin_awsbatch.errors import AWSBatchException
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.wire.exchange import Exchange
-from rios_plugin_awsbatch.wire.messages import Failure, Result, Task
+from rios_plugin_awsbatch.wire.messages import Failure, Result
 from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES
 
-from .inflight import Answer, Hands
+from .answers import Answers, Outcome
+from .inflight import HeldTask, InFlight
 
-__all__ = ["Storer"]
+__all__ = ["Replier"]
 
 log = logging.getLogger(__name__)
 
-DELETE_LINGER_SECONDS = 2.0  # without another result; a batch of them is one request
-WAITING = 4
+# Deletions wait so long for others to share a request with them.
+DELETE_LINGER_SECONDS: Final = 2.0
+# Few: a worker whose network is slower than its functions must not fill its memory.
+WAITING: Final = 4
+LAST_PUT_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.5
 
 
-class Storer:
-    """Announces answers, in a thread of its own.
+class Replier:
+    """Replies to tasks, in a thread of its own.
 
     Args:
-        exchange: Where to.
-        hands: Lets go of what is answered.
+        exchange: The run's queues and store.
+        answers: Makes and sends the replies.
+        in_flight: Holds the tasks until they are answered.
         worker: The worker's name.
-        requests: Says how many AWS requests the worker has made.
-        refusal: Makes a failure of a task and an error.
-        visibility: Seconds in which a task's message must be deleted or extended.
+        visibility: Seconds for which a task's message stays invisible after it was extended.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one fact, given once
+    def __init__(
         self,
         exchange: Exchange,
-        hands: Hands,
+        answers: Answers,
+        in_flight: InFlight,
         worker: str,
-        requests: Callable[[], int],
-        refusal: Callable[[Task, Exception], Failure],
-        *,
         visibility: float,
     ) -> None:
         self._exchange = exchange
-        self._hands = hands
+        self._answers = answers
+        self._in_flight = in_flight
+        self._run = exchange.key.run
         self._worker = worker
-        self._requests = requests
-        self._refusal = refusal
-        self._longest = visibility / 6  # of the last extension, two thirds are left at least
-        # Short: a worker whose network is slower than its functions must not fill its memory.
-        self._answers: queue.Queue[Answer | None] = queue.Queue(WAITING)
+        # The last extension leaves two thirds of the visibility time-out at least.
+        self._longest_linger = visibility / 6
+        self._outcomes: queue.Queue[tuple[HeldTask, Outcome] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._loop, name="replier", daemon=True)
 
-    def put(self, answer: Answer) -> None:
-        """Announce `answer` soon."""
-        self._answers.put(answer)
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
 
-    def put_last(self) -> None:
-        """Let `run` return when all has been announced; if it hangs, it is not waited for."""
+    def put(self, held: HeldTask, outcome: Outcome) -> None:
+        """Tell main a task's outcome soon; waits while several wait already.
+
+        If the worker is interrupted meanwhile, the outcome is dropped: its task is still held.
+        """
+        while True:
+            with contextlib.suppress(queue.Full):
+                self._outcomes.put((held, outcome), timeout=_LOOK_SECONDS)
+                return
+            if self._in_flight.interrupted:
+                return
+
+    def close(self, seconds: float) -> None:
+        """Wait until everything is sent, for so many seconds at most once it has begun."""
         with contextlib.suppress(queue.Full):
-            self._answers.put(None, timeout=5)
+            self._outcomes.put(None, timeout=LAST_PUT_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
-    def run(self) -> None:
-        """Announce until there is nothing more to come."""
-        done: list[str] = []
+    def _loop(self) -> None:
+        done: list[str] = []  # receipts of tasks that main has the outcomes of
         due = oldest = time.monotonic()
         more = True
         while more:
-            answers = self._waiting(due - time.monotonic() if done else None)
-            more = None not in answers
-            announced = self._announce([answer for answer in answers if answer is not None])
+            waiting = self._waiting(due - time.monotonic() if done else None)
+            more = None not in waiting
+            sent = self._send([item for item in waiting if item is not None])
             now = time.monotonic()
             if not done:
                 oldest = now
-            if announced:
-                due = min(now + DELETE_LINGER_SECONDS, oldest + self._longest)
-            done += announced
+            if sent:
+                due = min(now + DELETE_LINGER_SECONDS, oldest + self._longest_linger)
+            done += sent
             if len(done) >= BATCH_ENTRIES or not more or now >= due:
                 self._delete(done)
                 done = []
 
-    def _waiting(self, timeout: float | None) -> list[Answer | None]:
-        """Return all answers that wait; none if there are none for `timeout` seconds."""
-        answers: list[Answer | None] = []
+    def _waiting(self, timeout: float | None) -> list[tuple[HeldTask, Outcome] | None]:
+        """Return all outcomes that wait; none if none comes within `timeout` seconds."""
+        waiting: list[tuple[HeldTask, Outcome] | None] = []
         with contextlib.suppress(queue.Empty):
-            answers.append(self._answers.get(timeout=None if timeout is None else max(timeout, 0)))
-            while len(answers) < BATCH_ENTRIES:
-                answers.append(self._answers.get_nowait())
-        return answers
+            waiting.append(self._outcomes.get(timeout=None if timeout is None else max(timeout, 0)))
+            while len(waiting) < BATCH_ENTRIES:
+                waiting.append(self._outcomes.get_nowait())
+        return waiting
 
-    def _announce(self, answers: list[Answer]) -> list[str]:
-        """Store and send `answers`; return the receipts of the tasks that are done with."""
-        receipts = [answer.held.receipt for answer in answers]
+    def _send(self, outcomes: list[tuple[HeldTask, Outcome]]) -> list[str]:
+        """Send replies; return the receipts of the tasks that are done with."""
+        tasks = [held for held, _ in outcomes]
         try:
-            self._exchange.results.send(
-                [self._exchange.encode(self._reply(answer)) for answer in answers]
-            )
-        except Exception as error:  # noqa: BLE001 - the tasks stay with SQS, which hands them out again
-            if not is_missing_queue(error):
-                log.warning(
-                    "worker=%s cannot announce results: %s", self._worker, sentence_for(error)
-                )
+            # If this fails, SQS hands the tasks out again.
+            with attempted(self._run, "send results", queue_may_be_gone=True):
+                replies = [self._answers.reply_to(held, outcome) for held, outcome in outcomes]
+                for held, reply in zip(tasks, replies, strict=True):
+                    self._log_task(held, reply)
+                self._answers.send(replies)
+                return [held.receipt for held in tasks]
             return []
-        else:
-            return receipts
         finally:
-            self._hands.drop(*receipts)
-
-    def _reply(self, answer: Answer) -> Result | Failure:
-        task, content = answer.held.task, answer.content
-        reply: Result | Failure
-        if isinstance(content, Failure):
-            reply = content
-        else:
-            try:
-                payload = self._exchange.pack(
-                    content, f"results/{task.task}-{self._worker}-{answer.held.attempts}"
-                )
-                reply = Result(
-                    task=task.task, worker=self._worker, requests=self._requests(), payload=payload
-                )
-            except AWS_ERRORS as error:
-                what = f"{task.name}: its result cannot be stored in bucket {self._exchange.store.bucket}"
-                reply = self._refusal(task, AWSBatchException(f"{what}: {sentence_for(error)}"))
-        log.info(
-            "run=%s task=%d block=%r worker=%s attempt=%d seconds=%.3f bytes_in=%d bytes_out=%d %s",
-            self._exchange.key.run,
-            task.task,
-            task.name,
-            self._worker,
-            answer.held.attempts,
-            answer.seconds,
-            len(answer.held.arguments),
-            0 if isinstance(content, Failure) else len(content),
-            reply.reason if isinstance(reply, Failure) else "done",
-        )
-        return reply
+            self._in_flight.drop(tasks)
 
     def _delete(self, receipts: list[str]) -> None:
-        try:
+        # If this fails, the tasks are computed once more, and main ignores the results.
+        with attempted(self._run, "delete task messages", queue_may_be_gone=True):
             self._exchange.tasks.delete(receipts)
-        except Exception as error:  # noqa: BLE001 - they are computed once more, and ignored
-            if not is_missing_queue(error):
-                log.warning(
-                    "worker=%s cannot delete task messages: %s", self._worker, sentence_for(error)
-                )
+
+    def _log_task(self, held: HeldTask, reply: Result | Failure) -> None:
+        measures = reply.measures
+        log.info(
+            "run=%s task=%d block=%r worker=%s attempt=%d seconds=%.3f bytes_in=%d bytes_out=%d %s",
+            self._run,
+            reply.task,
+            held.task.name,
+            self._worker,
+            measures.attempt,
+            measures.seconds,
+            measures.bytes_in,
+            measures.bytes_out,
+            reply.reason if isinstance(reply, Failure) else "done",
+        )

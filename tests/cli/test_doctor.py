@@ -2,11 +2,18 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from rios_plugin_awsbatch.cli.doctor import examine
+from rios_plugin_awsbatch.cli.checks import Check, examine
+from rios_plugin_awsbatch.hosts import autoload
+from tests.cli.support import run
+
+OPTIMIZED = """
+from rios_plugin_awsbatch.cli.checks import examine
+for finding in examine():
+    print(f"{finding.what}|{finding.verdict}")
+"""
 
 
 def findings(**options):
@@ -15,7 +22,7 @@ def findings(**options):
 
 @pytest.mark.usefixtures("cloud")
 def test_a_good_stack_is_good():
-    """Versions, settings, credentials, stack, bucket, queues: each is a line; the image is yet to be pushed."""
+    """Versions, settings, credentials, stack, bucket, queues: the image is yet to be pushed."""
     found = findings()
     for what in (
         "Python",
@@ -23,32 +30,75 @@ def test_a_good_stack_is_good():
         "AWS credentials",
         "Stack RIOS in ap-southeast-2",
         "Bucket",
+        "Queues",
         "Job queue",
     ):
         assert found[what].verdict == "good", found[what]
         assert not found[what].remedy
-    assert (
-        found["RIOS_AWSBATCH_STARTUP_TIMEOUT"].detail
-        == "120.0 (from RIOS_AWSBATCH_STARTUP_TIMEOUT)"
-    )
+    timeout = found["RIOS_AWSBATCH_STARTUP_TIMEOUT"]
+    assert timeout.detail == "120.0 (from RIOS_AWSBATCH_STARTUP_TIMEOUT)"
     assert found["RIOS_AWSBATCH_MAX_ATTEMPTS"].detail == "3 (default)"
     image = found["Worker image"]
     assert (image.verdict, image.remedy) == ("bad", "Build the image and push it.")
 
 
 @pytest.mark.usefixtures("cloud")
+def test_without_docstrings_every_finding_has_its_name():
+    """`python -OO` drops docstrings."""
+    command = [sys.executable, "-OO", "-c", OPTIMIZED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = [line.partition("|")[0] for line in done.stdout.splitlines()]
+    assert "" not in names
+    assert {"Bucket", "Queues", "Job queue", "Worker image"} <= set(names)
+
+
+def test_what_aws_refuses_is_a_finding_with_the_check_s_name(cloud):
+    """The other checks are made all the same."""
+
+    def refused(*_):
+        cloud.s3.head_object(Bucket=cloud.bucket, Key="nothing")
+
+    finding = Check("Object", refused).finding(None, None, None)
+    assert (finding.what, finding.verdict) == ("Object", "bad")
+    assert finding.remedy
+
+
+@pytest.mark.parametrize("form", ["riosJobDefinition", "riosJobDefinition:1", "arn"])
+def test_a_job_definition_may_be_named_in_any_way_that_batch_takes(cloud, monkeypatch, form):
+    """A name, a name with a revision, an ARN: the setting takes what works for a run."""
+    if form == "arn":
+        found = cloud.batch.describe_job_definitions(jobDefinitionName="riosJobDefinition")
+        form = found["jobDefinitions"][0]["jobDefinitionArn"]
+    monkeypatch.setenv("RIOS_AWSBATCH_JOB_DEFINITION", form)
+    image = findings()["Worker image"]
+    assert image.remedy == "Build the image and push it."
+    assert image.detail.endswith("is not there")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_job_definition_that_is_not_there_is_named(monkeypatch):
+    """Neither is a revision that was never registered."""
+    for name in ("riosJobDefinition:99", "nothing"):
+        monkeypatch.setenv("RIOS_AWSBATCH_JOB_DEFINITION", name)
+        image = findings()["Worker image"]
+        assert (image.verdict, image.detail) == ("bad", f"there is no job definition {name}")
+
+
+@pytest.mark.usefixtures("cloud")
 def test_a_variable_that_is_no_setting_is_named(monkeypatch):
-    """A typing error would otherwise be without effect and without a word."""
+    """A misspelt name would have no effect, and nobody would say so."""
     monkeypatch.setenv("RIOS_AWSBATCH_MAX_ATEMPTS", "9")
     monkeypatch.setenv("RIOS_AWSBATCH_AUTOLOAD", "1")
+    monkeypatch.setenv("RIOS_AWSBATCH_THREADS", "4")
     found = findings()
     assert found["RIOS_AWSBATCH_MAX_ATEMPTS"].verdict == "note"
     assert "RIOS_AWSBATCH_AUTOLOAD" not in found
+    assert "RIOS_AWSBATCH_THREADS" not in found
 
 
 @pytest.mark.usefixtures("cloud")
 def test_a_stack_that_is_not_there_is_the_last_finding(monkeypatch):
-    """What depends on it is not looked at, and the remedy says what to do."""
+    """What depends on it is not checked, and the remedy says what to do."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
     *_, last = findings().values()
     assert (last.verdict, last.what) == ("bad", "Stack Nowhere in ap-southeast-2")
@@ -66,22 +116,33 @@ def test_a_setting_that_cannot_be_used_is_the_last_finding(monkeypatch):
 
 @pytest.mark.usefixtures("cloud")
 def test_a_worker_is_asked():
-    """With --worker one is started, and what it runs on is compared with what is here."""
+    """With --worker one is started, and its versions are compared with those here."""
     found = findings(ask_worker=True)
     assert found["Worker"].verdict == "good"
     assert found["Worker"].detail.startswith("answers, with Python 3.")
-    assert not [what for what in found if what.endswith("of the worker")], (
-        "it runs on the same machine"
-    )
+    # It runs on the same machine.
+    assert not [what for what in found if what.endswith("of the worker")]
 
 
 @pytest.mark.usefixtures("cloud")
-def test_the_command_exits_with_1_if_something_is_bad(monkeypatch):
+def test_the_command_exits_with_1_if_something_is_bad():
     """Each finding is a line; the remedy is beneath it."""
-    monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
-    command = [Path(sys.executable).parent / "rios-awsbatch", "doctor"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert "ok   Python: 3." in ended.stdout
-    assert "BAD  Stack Nowhere in ap-southeast-2: There is no stack" in ended.stdout
-    assert "     -> Create the stack, or set RIOS_AWSBATCH_STACK" in ended.stdout
+    ended = run("doctor", RIOS_AWSBATCH_STACK="Nowhere")
+    assert ended.code == 1
+    assert "ok   Python: 3." in ended.out
+    assert "BAD  Stack Nowhere in ap-southeast-2: There is no stack" in ended.out
+    assert "     -> Create the stack, or set RIOS_AWSBATCH_STACK" in ended.out
+
+
+def test_the_hook_says_itself_whether_it_is_installed():
+    """Importing the package installs it."""
+    before = list(sys.meta_path)
+    assert autoload.installed()
+    try:
+        kept = [one for one in before if getattr(one, "__qualname__", "") != "RiosFinder"]
+        sys.meta_path[:] = kept
+        assert not autoload.installed()
+        autoload.install()
+        assert autoload.installed()
+    finally:
+        sys.meta_path[:] = before

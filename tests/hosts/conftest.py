@@ -4,13 +4,14 @@ import os
 
 import pytest
 
+from rios_plugin_awsbatch import AWSBatchJobManager
 from rios_plugin_awsbatch.run import leases as live
 from tests.support.helpers import eventually
 
 
 @pytest.fixture(scope="module")
 def farm(local_aws, session_cloud):
-    """The embedded AWS for all tests of a module; runs stay warm from one to the next, and none may be left then."""
+    """The embedded AWS for a module: runs stay warm between tests, and none is left after it."""
     with local_aws.activated():
         os.environ["RIOS_AWSBATCH_STARTUP_TIMEOUT"] = "120"
         yield session_cloud
@@ -30,7 +31,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def serial(files, tmp_path_factory):
-    """Return what a serial run of a job writes, computed once."""
+    """Return what a serial run of a job writes; it is computed once."""
     from tests.hosts.support.scenarios import outputs, run  # noqa: PLC0415 - where there is a RIOS
 
     folder, known = tmp_path_factory.mktemp("serial"), {}
@@ -47,10 +48,18 @@ def serial(files, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uploaded(farm, files):
-    """The same files in the bucket, as GDAL names them."""
+    """The input files in the bucket, by GDAL's name for the folder."""
     keys = {path.name: f"scene/{path.name}" for path in files.iterdir()}
     for name, key in keys.items():
         farm.s3.upload_file(str(files / name), farm.bucket, key)
     yield f"/vsis3/{farm.bucket}/scene"
     for key in keys.values():
         farm.s3.delete_object(Bucket=farm.bucket, Key=key)
+
+
+@pytest.fixture
+def manager(warm):
+    """A job manager with two workers, which end with the test."""
+    manager = AWSBatchJobManager(3)
+    yield manager
+    manager.finalise()

@@ -1,4 +1,4 @@
-"""The contract between RIOS 1.4 and job managers, over the real one where it is, and over the double."""
+"""The contract between RIOS 1.4 and job managers, over the RIOS installed, or the double."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def host(farm, tmp_path):
 
 @pytest.fixture
 def spy():
-    """A manager that writes down how the host calls it, and is forgotten afterwards."""
+    """A manager that records how the host calls it, until the end of the test."""
     calls = []
 
     class Spy(jobmanager.JobManager):
@@ -70,7 +70,7 @@ def spy():
 
 
 def test_the_host_calls_a_manager_round_by_round(host, spy):
-    """One manager for an `apply`; in rounds of numThreads blocks, in order; at the end `finalise`."""
+    """One manager for each `apply`, rounds of numThreads blocks, and `finalise` at the end."""
     _, written = host.apply(functions.add_bands_whole, parallel=controls_of("spy"))
     assert np.array_equal(written[0], hosted.image().sum(axis=0))
     assert spy[:2] == [("new", THREADS), ("tempdir", str(host.folder))]
@@ -80,7 +80,7 @@ def test_the_host_calls_a_manager_round_by_round(host, spy):
 
 
 def test_the_host_does_not_end_a_manager_that_failed(host, spy):
-    """After an error in a block there is no `finalise`."""
+    """After an error in a block, it does not call `finalise`."""
     with pytest.raises(functions.BlockError):
         host.apply(functions.fail_at, {"where": (1, 1)}, controls_of("spy"))
     assert ("end",) not in spy
@@ -88,7 +88,7 @@ def test_the_host_does_not_end_a_manager_that_failed(host, spy):
 
 
 def test_workers_compute_what_a_serial_run_computes(host):
-    """Every block is where it belongs."""
+    """Every block is in its place."""
     _, serial = host.apply(functions.add_bands_whole, parallel=False)
     _, written = host.apply(functions.add_bands_whole)
     assert np.array_equal(written, serial)
@@ -108,7 +108,7 @@ def test_the_first_block_of_a_round_is_mains(host):
 
 
 def test_otherargs_reach_every_block(host):
-    """They travel apart from the blocks, because all have them in common."""
+    """They travel apart from the blocks, which have them in common."""
     other = {"table": np.arange(50, dtype=np.float32)[::-1], "offset": 2}
     _, written = host.apply(functions.look_up, other)
     _, serial = host.apply(functions.look_up, other, parallel=False)
@@ -116,7 +116,7 @@ def test_otherargs_reach_every_block(host):
 
 
 def test_an_error_in_a_worker_is_the_users_own(host):
-    """With the traceback there as its cause; then the next `apply` works."""
+    """Its cause is the worker's traceback; then the next `apply` works."""
     with pytest.raises(functions.BlockError, match=r"block \(1, 0\) is bad") as caught:
         host.apply(functions.fail_at, {"where": (1, 0)})
     assert isinstance(caught.value.__cause__, WorkerTraceback)
@@ -127,13 +127,13 @@ def test_an_error_in_a_worker_is_the_users_own(host):
 
 
 def test_what_cannot_be_pickled_is_named(host):
-    """A sentence says what it is."""
+    """The error says what it is."""
     with pytest.raises(PicklingError, match="cannot be pickled"):
         host.apply(functions.look_up, {"table": iter([1]).__iter__, "offset": (one for one in ())})
 
 
 def test_ours_replaces_the_hosts_own(monkeypatch, host):
-    """Also after a script has imported the host's module, and with the type from the environment."""
+    """Also after a script has imported the host's module, and if the environment gives the type."""
     from rios.parallel.aws import batch  # noqa: PLC0415 - as scripts do
 
     assert batch.AWSBatchJobManager is AWSBatchJobManager
@@ -146,7 +146,7 @@ def test_ours_replaces_the_hosts_own(monkeypatch, host):
 
 
 def test_two_applies_share_a_run(farm, host):
-    """The second finds the workers of the first."""
+    """The second one uses the workers of the first."""
     for _ in range(2):
         host.apply(functions.add_bands_whole)
         assert len(farm.run_queues()) == 2

@@ -1,4 +1,4 @@
-"""The contract between RIOS 2 and compute workers, over the real one where it is, and over the double."""
+"""The contract between RIOS 2 and compute workers, over the RIOS installed, or the double."""
 
 import threading
 
@@ -18,8 +18,10 @@ from rios.rioserrors import WorkerExceptionError
 from rios.structures import BlockAssociations, OtherInputs, Timers, WorkerErrorRecord
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
+from rios_plugin_awsbatch.hooks import hookimpl, register, unregister
 from tests.hosts.support import functions
 from tests.hosts.support.contract import Contract
+from tests.support.helpers import eventually
 
 BLOCKS = 8
 RIOS_READS = {"computeWorkersRead": False, "numReadWorkers": 1}
@@ -47,7 +49,7 @@ def host(farm, tmp_path):
 
 @pytest.fixture
 def spy():
-    """A manager that writes down what the host gives it, and computes nothing but zeros."""
+    """A manager that records what the host gives it, and computes only each block's place."""
     seen = []
 
     class Spy(computemanager.ComputeWorkerManager):
@@ -81,7 +83,7 @@ def spy():
 
 
 def test_the_host_gives_what_ours_needs(host, spy):
-    """The keywords, a buffer whose time-out can be lifted, blocks in any order; then one `shutdown`."""
+    """The keywords, and a buffer that takes blocks in any order; then `shutdown`."""
     returned, written = host.apply(
         functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerKind="CW_SPY")
     )
@@ -106,7 +108,7 @@ def test_the_host_gives_what_ours_needs(host, spy):
 
 
 def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
-    """It is waiting for a block when the error comes: a block that is not there wakes it, and it looks for errors."""
+    """It waits for a block: one that does not exist wakes it, and then it looks for errors."""
     with pytest.raises(WorkerExceptionError):
         host.apply(functions.fail_at, {"where": None}, hosted.on_batch(computeWorkerKind="CW_SPY"))
     said = capsys.readouterr().err
@@ -119,7 +121,7 @@ def test_the_host_reports_an_error_that_a_manager_has_queued(host, spy, capsys):
     "given", [{}, RIOS_READS, {"computeWorkerExtraParams": {"read": "workers"}}]
 )
 def test_workers_compute_what_a_serial_run_computes(given, host):
-    """Every block is where it belongs, whoever reads: we, the host, or the workers."""
+    """Every block is in its place, whoever reads: we, the host, or the workers."""
     _, serial = host.apply(functions.add_bands_whole, parallel=False)
     _, written = host.apply(functions.add_bands_whole, parallel=hosted.on_batch(**given))
     assert np.array_equal(written, serial)
@@ -133,7 +135,7 @@ def test_workers_compute_all_blocks(host):
 
 
 def test_sums_in_otherargs_are_exact(host):
-    """Each task has its own copy, and the one of main stays as it was."""
+    """Each task has its own copy, and main's stays unchanged."""
     returned, _ = host.apply(functions.count_pixels, {"pixels": 0, "blocks": []})
     assert sum(one.pixels for one in returned.otherArgsList) == hosted.ROWS * hosted.COLUMNS
     assert sorted(block for one in returned.otherArgsList for block in one.blocks) == [
@@ -143,7 +145,7 @@ def test_sums_in_otherargs_are_exact(host):
 
 @pytest.mark.parametrize("read", ["main", "workers"])
 def test_timings_of_the_workers_are_merged(read, host):
-    """An interval for each block that was read, computed and inserted, wherever that was."""
+    """One interval for each block read, computed and inserted, wherever that happened."""
     returned, _ = host.apply(
         functions.add_bands_whole, parallel=hosted.on_batch(computeWorkerExtraParams={"read": read})
     )
@@ -153,7 +155,7 @@ def test_timings_of_the_workers_are_merged(read, host):
 
 @pytest.mark.parametrize("given", [{}, RIOS_READS])
 def test_the_users_error_is_reported_once(given, host, capsys):
-    """As the host reports those of its own workers; then the next `apply` works."""
+    """As the host reports errors of its own workers; then the next `apply` works."""
     with pytest.raises(WorkerExceptionError):
         host.apply(functions.fail_at, {"where": (2, 1)}, hosted.on_batch(**given))
     said = capsys.readouterr().err
@@ -163,15 +165,56 @@ def test_the_users_error_is_reported_once(given, host, capsys):
     assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
 
 
+def test_of_several_errors_one_is_reported(host, capsys):
+    """Two workers fail at the same time; then the next `apply` works."""
+    with pytest.raises(WorkerExceptionError):
+        host.apply(functions.fail_everywhere)
+    said = capsys.readouterr().err
+    assert said.count("Error in") == 1
+    assert "BlockError: every block is bad" in said
+    assert np.array_equal(host.apply(functions.add_bands_whole)[1][0], hosted.image().sum(axis=0))
+
+
 def test_what_cannot_be_pickled_is_named(host):
-    """A sentence says what it is, before anything is computed."""
+    """The error says what it is, before anything is computed."""
     with pytest.raises(PicklingError, match="cannot be pickled"):
         host.apply(functions.look_up, {"table": (one for one in ())})
 
 
+def test_a_task_of_several_blocks_has_a_record_of_each(host):
+    """By their places; the sizes of later tasks follow from these records."""
+    records = []
+
+    class Listener:
+        @hookimpl
+        def rios_awsbatch_task_done(self, record):
+            records.append(record)
+
+    listener = Listener()
+    register(listener)
+    host.apply(
+        functions.add_bands_whole,
+        parallel=hosted.on_batch(computeWorkerExtraParams={"blocks_per_task": 3}),
+    )
+    eventually(lambda: len(records) == 3)
+    unregister(listener)
+    records.sort(key=lambda record: record.task)
+    assert [record.name for record in records] == [
+        "block 0,0 and 2 more",
+        "block 3,0 and 2 more",
+        "block 2,1 and 1 more",
+    ]
+    assert [record.blocks for record in records] == [3, 3, 2]
+    assert [block.name for record in records for block in record.block_records] == [
+        f"block {column},{row}" for row in range(2) for column in range(4)
+    ]
+    for record in records:
+        assert 0 < sum(block.seconds for block in record.block_records) <= record.seconds
+
+
 def test_an_unknown_parameter_is_named(host):
-    """With those that there are."""
-    with pytest.raises(SettingsError, match=r"'stak'.*It may say: .*stack"):
+    """Together with those that exist."""
+    with pytest.raises(SettingsError, match=r"'stak'.*Known keys: .*stack"):
         host.apply(
             functions.add_bands_whole,
             parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}),
@@ -179,7 +222,7 @@ def test_an_unknown_parameter_is_named(host):
 
 
 def test_two_applies_share_a_run(farm, host):
-    """The second finds the workers of the first."""
+    """The second one uses the workers of the first."""
     for _ in range(2):
         host.apply(functions.add_bands_whole)
         assert len(farm.run_queues()) == 2

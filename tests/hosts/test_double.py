@@ -1,4 +1,4 @@
-"""The tests of the contracts over doubles of RIOS, which need neither RIOS nor GDAL."""
+"""The contracts over doubles of RIOS, which need neither RIOS nor GDAL."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_adapter_keeps_the_contract(number, tmp_path):
-    """Everything that `test_contract1.py` and `test_contract2.py` ask for, without RIOS."""
+    """Everything in `test_contract1.py` and `test_contract2.py`, without RIOS."""
     path = os.pathsep.join(
         [str(HERE / f"double{number}"), os.environ.get("PYTHONPATH", "")]
     ).rstrip(os.pathsep)

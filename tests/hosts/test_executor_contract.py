@@ -1,4 +1,4 @@
-"""One contract for everything that calls functions on workers; CPython's own suite for executors is the model."""
+"""One contract for everything that calls functions on workers, as CPython has for executors."""
 
 import concurrent.futures
 import functools
@@ -22,7 +22,7 @@ PATIENCE = 120
 
 @pytest.fixture(scope="module")
 def warm_workers(local_aws, session_cloud):
-    """A run that all tests of this module share, because this executor holds it."""
+    """A run that all tests of this module share, kept alive by an executor."""
     with local_aws.activated(), BatchExecutor(2) as holder:
         assert holder.submit(os.getpid).result(PATIENCE) != os.getpid()
         yield session_cloud
@@ -41,19 +41,19 @@ def executor(request, warm_workers):
 
 
 def test_a_call_is_made_in_another_process(executor):
-    """What submit returns is a future of the call's result."""
+    """`submit` returns a future of the call's result."""
     assert executor.submit(pow, 2, 5).result(PATIENCE) == 32
     assert executor.submit(os.getpid).result(PATIENCE) != os.getpid()
 
 
 def test_any_keyword_can_be_given(executor):
-    """Names that submit uses itself are the function's as well."""
+    """Also names that submit itself uses."""
     given = {"self": 1, "fn": 2, "function": 3, "args": 4, "name": 5, "shared": 6}
     assert executor.submit(calls.keywords, **given).result(PATIENCE) == given
 
 
 def test_results_of_any_kind_come_back(executor):
-    """None, a class, a function, an exception as a value: all are results."""
+    """None, a class, a function, an exception as a value: all of them are results."""
     for value in (None, UserError, 10**400, {"a": (1, [2])}, float("inf")):
         assert executor.submit(lambda value: value, value).result(PATIENCE) == value
     assert executor.submit(lambda: calls.divide).result(PATIENCE)(6, 3) == 2
@@ -69,14 +69,14 @@ def test_map_keeps_the_order(executor):
 
 @pytest.mark.parametrize("chunksize", [1, 3, 7, 100])
 def test_map_in_chunks_gives_the_same(executor, chunksize):
-    """How many calls make a task shows in nothing but the number of tasks."""
+    """The number of calls in a task changes only the number of tasks."""
     assert list(executor.map(pow, range(10), range(10), chunksize=chunksize)) == [
         n**n for n in range(10)
     ]
 
 
 def test_map_raises_where_the_call_failed(executor):
-    """Results before the one that failed can be had; then its exception comes."""
+    """The results before the failed call come first; then its exception is raised."""
     results = executor.map(calls.divide, [1, 1, 1], [1, 1, 0])
     assert [next(results), next(results)] == [1.0, 1.0]
     with pytest.raises(ZeroDivisionError):
@@ -84,19 +84,19 @@ def test_map_raises_where_the_call_failed(executor):
 
 
 def test_map_gives_up_when_its_time_is_over(executor, tmp_path):
-    """A result that is not there in time is a TimeoutError."""
+    """A result that does not come in time is a TimeoutError."""
     with calls.let_go(tmp_path / "go") as go, pytest.raises(concurrent.futures.TimeoutError):
         list(executor.map(calls.await_file, [str(go)], timeout=0.05))
 
 
 def test_many_small_tasks_all_come_back(executor):
-    """Three hundred tasks, each once, none lost."""
+    """Three hundred tasks: each once, and none is lost."""
     futures = [executor.submit(abs, -n) for n in range(300)]
     assert [future.result(PATIENCE) for future in futures] == list(range(300))
 
 
 def test_several_threads_may_submit(executor):
-    """An executor is for all threads of a process."""
+    """All threads of a process can use one executor."""
     results = {}
 
     def use(number):
@@ -114,7 +114,7 @@ def test_several_threads_may_submit(executor):
 
 
 def test_futures_work_with_wait_and_as_completed(executor, tmp_path):
-    """What Python offers for futures works with these."""
+    """What Python offers for futures works with ours."""
     with calls.let_go(tmp_path / "go") as go:
         slow = executor.submit(calls.await_file, str(go), "slow")
         quick = [executor.submit(abs, -n) for n in range(3)]
@@ -127,7 +127,7 @@ def test_futures_work_with_wait_and_as_completed(executor, tmp_path):
 
 
 def test_callbacks_are_called_once_with_the_future(executor):
-    """A callback sees a future that is done, whether it was added before or after."""
+    """A callback gets a future that is done, whether it was added before or after that."""
     called = threading.Event()
     seen = []
     future = executor.submit(pow, 2, 3)
@@ -138,7 +138,7 @@ def test_callbacks_are_called_once_with_the_future(executor):
 
 
 def test_a_future_can_be_cancelled_until_its_result_is_there(executor, tmp_path):
-    """A task that is cancelled counts no more, also when a worker is at it; one that is done cannot be cancelled."""
+    """Even while a worker computes the task; once it is done, it cannot be cancelled."""
     with calls.let_go(tmp_path / "go") as go:
         future = executor.submit(calls.await_file, str(go))
         assert future.cancel()
@@ -154,7 +154,7 @@ def test_a_future_can_be_cancelled_until_its_result_is_there(executor, tmp_path)
 
 @pytest.mark.parametrize("size", [10, 400_000, 3_000_000])
 def test_arguments_and_results_of_any_size_travel(executor, size):
-    """In the message or through the bucket, an array comes and goes unharmed, and the bucket's objects go."""
+    """Arrays arrive unharmed both ways, in the message or through the bucket."""
     array = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
     futures = [executor.submit(lambda a, n: a[::-1] + np.uint8(n), array, n) for n in range(4)]
     for number, future in enumerate(futures):
@@ -162,7 +162,7 @@ def test_arguments_and_results_of_any_size_travel(executor, size):
 
 
 def test_what_happens_to_an_argument_after_submit_does_not_matter(executor):
-    """A task has the values of the moment when it was submitted."""
+    """A task has the values that its arguments had when it was submitted."""
     array, several = np.zeros(1_000_000), [1, 2, 3]
     futures = [executor.submit(np.sum, array), executor.submit(sum, several)]
     array[:] = 1
@@ -171,7 +171,7 @@ def test_what_happens_to_an_argument_after_submit_does_not_matter(executor):
 
 
 def test_what_a_function_does_to_its_arguments_stays_in_the_worker(executor):
-    """Arrays may be changed in place by the function; main's own do not change."""
+    """The function may change arrays in place; main's do not change."""
     array = np.zeros(10)
     assert executor.submit(calls.add_one, array).result(PATIENCE) == 10
     assert array.sum() == 0
@@ -185,7 +185,7 @@ def test_a_result_can_be_changed(executor):
 
 
 def test_each_task_has_its_own_copy_of_what_a_partial_holds(executor):
-    """A function that changes a shared argument in place changes it for no other task, however often it is called."""
+    """A task that changes a shared argument in place changes it for no other task."""
     function = functools.partial(calls.add_one, np.zeros(5))
     futures = [executor.submit(function) for _ in range(6)]
     assert [future.result(PATIENCE) for future in futures] == [5] * 6
@@ -195,7 +195,7 @@ def test_each_task_has_its_own_copy_of_what_a_partial_holds(executor):
 
 
 def test_partials_work_as_at_home(executor):
-    """Positional and keyword arguments of partials, of partials of partials, and of the call, in Python's order."""
+    """Arguments of partials, of partials of partials, and of the call, in Python's order."""
     inner = functools.partial(lambda *given, **named: (given, named), 1, a=1, b=1)
     outer = functools.partial(inner, 2, b=2, c=2)
     for function in (inner, outer):
@@ -203,7 +203,7 @@ def test_partials_work_as_at_home(executor):
 
 
 def test_a_function_has_the_state_of_the_moment_when_it_was_submitted(executor):
-    """An object that is called, a bound method and a closure are sent anew once they have changed."""
+    """Callable objects, bound methods and closures are sent again once they have changed."""
     accumulator = calls.Accumulator(10)
     factor = 1
     first = [executor.submit(f, 1) for f in (accumulator, accumulator.add, lambda n: factor * n)]
@@ -217,7 +217,7 @@ def test_a_function_has_the_state_of_the_moment_when_it_was_submitted(executor):
 
 
 def test_an_exception_comes_back_with_the_workers_traceback(executor):
-    """Type and message are the user's; the cause shows where in the user's code, and on which worker, it was."""
+    """Type and message are the user's; the cause shows the place in the code, and the worker."""
     error = executor.submit(calls.divide, 1, 0).exception(PATIENCE)
     assert type(error) is ZeroDivisionError
     assert str(error) == "division by zero"
@@ -231,7 +231,7 @@ def test_an_exception_comes_back_with_the_workers_traceback(executor):
 
 
 def test_an_exception_of_the_users_own_keeps_its_class_and_attributes(executor):
-    """The class is main's own, so that it can be caught; what it was raised from is in the traceback."""
+    """The class is main's, so it can be caught; the traceback shows what it was raised from."""
     error = executor.submit(calls.fail_chained).exception(PATIENCE)
     assert type(error) is UserError
     assert error.code == 7
@@ -248,7 +248,7 @@ def test_an_exception_of_the_users_own_keeps_its_class_and_attributes(executor):
     ],
 )
 def test_an_exception_that_cannot_travel_is_told(executor, function, text):
-    """Its type, its message and the traceback come as an error of this package's."""
+    """Its type, its message and the traceback come in an error of this package."""
     error = executor.submit(function).exception(PATIENCE)
     assert isinstance(error, RemoteError | calls.SpeechlessError)
     assert text in f"{error!r}"
@@ -257,7 +257,7 @@ def test_an_exception_that_cannot_travel_is_told(executor, function, text):
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_what_would_end_a_process_ends_neither_main_nor_the_worker(executor, kind):
-    """A function that calls sys.exit, say, has failed; main gets an Exception that says so."""
+    """If a function calls sys.exit, for example, main gets an Exception that says so."""
     error = executor.submit(calls.fail, kind("the end")).exception(PATIENCE)
     assert isinstance(error, RemoteError)
     assert f"{kind.__name__}: the end" in str(error)
@@ -268,7 +268,7 @@ def test_what_would_end_a_process_ends_neither_main_nor_the_worker(executor, kin
     "message", ["x" * 3_000_000, "No such file: " + os.fsdecode(b"caf\xe9.tif"), "\ufffe\x00", ""]
 )
 def test_an_exception_with_any_message_comes_back(executor, message):
-    """Messages longer than a queue takes, with file names that are no text, or empty, end no worker."""
+    """A message that is too long for a queue, not valid text, or empty does not end the worker."""
     error = executor.submit(calls.fail, ValueError(message)).exception(PATIENCE)
     assert isinstance(error, ValueError | RemoteError)
     assert str(error)[:10] == message[:10] or "ValueError" in str(error)
@@ -276,7 +276,7 @@ def test_an_exception_with_any_message_comes_back(executor, message):
 
 
 def test_a_recursion_without_end_is_an_error(executor):
-    """A RecursionError in a worker is the user's, like any other."""
+    """A RecursionError in a worker is the user's error, like any other."""
 
     def forever(number):
         return forever(number) + 1
@@ -286,7 +286,7 @@ def test_a_recursion_without_end_is_an_error(executor):
 
 
 def test_an_exception_class_that_is_raised_as_value_stays_one(executor):
-    """An error of this package's own, raised by the user's function, is that error."""
+    """The user's function may raise an error of this package, which stays that error."""
     error = executor.submit(calls.fail, AWSBatchException("mine")).exception(PATIENCE)
     assert type(error) is AWSBatchException
     assert str(error) == "mine"
@@ -296,7 +296,7 @@ def test_an_exception_class_that_is_raised_as_value_stays_one(executor):
 
 
 def test_a_function_that_cannot_be_pickled_is_named(executor):
-    """Submit raises, with the function's name and the reason, and the next call works."""
+    """`submit` raises, with the function's name and the reason, and the next call works."""
     lock = threading.Lock()
 
     def guarded():
@@ -311,7 +311,7 @@ def test_a_function_that_cannot_be_pickled_is_named(executor):
 
 
 def test_an_argument_that_cannot_be_pickled_is_named(executor):
-    """Submit raises, and says that it was an argument."""
+    """`submit` raises, and says that it was an argument."""
     with pytest.raises(
         PicklingError, match=r"argument of .* cannot be pickled: TypeError: cannot pickle '_thread"
     ):
@@ -321,7 +321,7 @@ def test_an_argument_that_cannot_be_pickled_is_named(executor):
 
 @pytest.mark.parametrize("function", [calls.locked_result, calls.count_up])
 def test_a_result_that_cannot_be_pickled_is_named(executor, function):
-    """The future raises, says that it was the result, and the worker goes on."""
+    """The future raises and says that it was the result; the worker goes on."""
     with pytest.raises(
         PicklingError, match=r"The result of .* cannot be pickled: TypeError: cannot pickle"
     ):
@@ -330,7 +330,7 @@ def test_a_result_that_cannot_be_pickled_is_named(executor, function):
 
 
 def test_a_module_that_workers_do_not_have_is_named(executor, tmp_path, monkeypatch):
-    """A function of a module beside the script is an ordinary mistake: the error says what to do."""
+    """A function from a module beside the script is a common mistake: the error says what to do."""
     (tmp_path / "module_beside_the_script.py").write_text("def function():\n    return 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     import module_beside_the_script  # noqa: PLC0415 - it was not there before

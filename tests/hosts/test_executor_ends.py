@@ -1,4 +1,4 @@
-"""How executors begin and end: what they cost before the first call, and that nothing is left afterwards."""
+"""How executors begin and end: at no cost before the first call, and with nothing left."""
 
 import functools
 import gc
@@ -10,8 +10,8 @@ from concurrent.futures import wait
 
 import pytest
 
-from rios_plugin_awsbatch import BatchExecutor
-from rios_plugin_awsbatch.errors import SettingsError
+from rios_plugin_awsbatch import AWSBatchException, BatchExecutor
+from rios_plugin_awsbatch.errors import SettingsError, StackError
 from tests.support import calls
 from tests.support.helpers import eventually
 
@@ -19,7 +19,7 @@ PATIENCE = 120
 
 
 def run_script(text, **environment):
-    """Run a script in a process of its own, in this process's environment."""
+    """Run a script in its own process, with this process's environment."""
     return subprocess.run(
         [sys.executable, "-c", text],
         env={**os.environ, **environment},
@@ -31,7 +31,7 @@ def run_script(text, **environment):
 
 
 def test_an_executor_without_calls_costs_nothing(cloud):
-    """Until the first call, nothing is made in AWS; an executor may end without any."""
+    """Nothing is created in AWS before the first call; an executor may end without one."""
     with BatchExecutor(3) as executor:
         assert not cloud.left()
         assert executor.statistics().requests == 0
@@ -39,7 +39,7 @@ def test_an_executor_without_calls_costs_nothing(cloud):
 
 
 def test_leaving_the_with_block_waits_for_all_and_takes_everything_down(cloud):
-    """Every future has its result when the block is left, and queues, objects and workers are gone."""
+    """When the block is left, all futures are done, and queues, objects and workers are gone."""
     with BatchExecutor(2) as executor:
         futures = [executor.submit(pow, n, 2) for n in range(20)]
         first = futures[0].result(PATIENCE)
@@ -51,7 +51,7 @@ def test_leaving_the_with_block_waits_for_all_and_takes_everything_down(cloud):
 
 
 def test_an_exception_in_the_with_block_takes_everything_down(cloud):
-    """The exception is the script's, and nothing is left."""
+    """The script gets its exception, and nothing is left."""
     with pytest.raises(ZeroDivisionError), BatchExecutor(2) as executor:
         calls.divide(1, executor.submit(int, 0).result(PATIENCE))
     assert not cloud.run_queues()
@@ -68,7 +68,7 @@ def test_shutdown_may_be_called_twice(cloud):
 
 
 def test_no_call_is_taken_after_shutdown(cloud):
-    """Python's own error for it, from submit as from map; and nothing is made in AWS."""
+    """`submit` and `map` raise Python's own error, and nothing is created in AWS."""
     executor = BatchExecutor(1)
     executor.shutdown()
     with pytest.raises(RuntimeError, match="after shutdown"):
@@ -79,7 +79,7 @@ def test_no_call_is_taken_after_shutdown(cloud):
 
 
 def test_a_map_that_is_ahead_of_its_reader_ends_with_its_executor(cloud):
-    """Also where another executor keeps the run going: what has been sent still comes, and no more is sent."""
+    """Also if another executor keeps the run alive: what was sent comes, and no more is sent."""
     with BatchExecutor(1) as other:
         assert other.submit(abs, -1).result(PATIENCE) == 1
         executor = BatchExecutor(1)
@@ -92,7 +92,7 @@ def test_a_map_that_is_ahead_of_its_reader_ends_with_its_executor(cloud):
 
 
 def test_shutdown_can_cancel_what_waits(cloud, tmp_path):
-    """With cancel_futures, what has no result yet is cancelled, and nobody waits for the workers to finish it."""
+    """With cancel_futures, pending calls are cancelled without waiting for the workers."""
     with calls.let_go(tmp_path / "go") as go:
         executor = BatchExecutor(1)
         done = executor.submit(abs, -1)
@@ -105,7 +105,7 @@ def test_shutdown_can_cancel_what_waits(cloud, tmp_path):
 
 
 def test_shutdown_need_not_wait(cloud, tmp_path):
-    """Without wait, shutdown returns at once; results still come, and then everything is taken down."""
+    """Without wait, shutdown returns at once; the results come, then everything is taken down."""
     with calls.let_go(tmp_path / "go") as go:
         executor = BatchExecutor(1)
         future = executor.submit(calls.await_file, str(go), "came")
@@ -118,7 +118,7 @@ def test_shutdown_need_not_wait(cloud, tmp_path):
 
 
 def test_an_end_right_after_the_beginning_leaves_nothing(cloud):
-    """Workers that are being submitted while the run ends are ended as well."""
+    """Workers that are being submitted while the run ends are ended too."""
     for _ in range(5):
         executor = BatchExecutor(2)
         future = executor.submit(abs, -1)
@@ -130,7 +130,7 @@ def test_an_end_right_after_the_beginning_leaves_nothing(cloud):
 
 
 def test_results_of_a_map_that_nobody_wants_are_cancelled(cloud, tmp_path):
-    """Closing the iterator of a map cancels the rest, so that leaving the block is quick."""
+    """Closing the iterator cancels the rest, so leaving the block is quick."""
     with calls.let_go(tmp_path / "go") as go, BatchExecutor(1) as executor:
         paths = [__file__, *[str(go)] * 5]
         results = executor.map(calls.await_file, paths, range(6))
@@ -142,7 +142,7 @@ def test_results_of_a_map_that_nobody_wants_are_cancelled(cloud, tmp_path):
 
 
 def test_map_stays_only_so_far_ahead_as_it_may(cloud):
-    """With a buffersize, arguments are taken as results are: an endless iterable can be mapped."""
+    """With a buffersize, an endless iterable can be mapped: arguments are taken as results are."""
     taken = []
 
     def numbers():
@@ -159,7 +159,7 @@ def test_map_stays_only_so_far_ahead_as_it_may(cloud):
 
 
 def test_two_executors_share_a_run(cloud):
-    """The run and its warm workers serve a second executor; the first one's end does not end them."""
+    """A second executor uses the same run and workers; they end with the last executor."""
     with BatchExecutor(2) as first:
         pid = first.submit(os.getpid).result(PATIENCE)
         assert pid
@@ -172,7 +172,7 @@ def test_two_executors_share_a_run(cloud):
 
 
 def test_executors_with_other_settings_have_runs_of_their_own(cloud):
-    """A setting that differs is respected: there are two runs, each with its queues."""
+    """If a setting differs, there are two runs, each with its own queues."""
     with BatchExecutor(1) as first, BatchExecutor(1, compression="zlib") as second:
         assert [executor.submit(abs, -1).result(PATIENCE) for executor in (first, second)] == [1, 1]
         assert len(cloud.run_queues()) == 4
@@ -180,7 +180,7 @@ def test_executors_with_other_settings_have_runs_of_their_own(cloud):
 
 
 def test_a_new_executor_after_the_end_has_a_new_run(cloud):
-    """An executor that has ended is no obstacle for the next one."""
+    """After an executor has ended, another one can begin."""
     queues = set()
     for _ in range(2):
         with BatchExecutor(1) as executor:
@@ -190,7 +190,7 @@ def test_a_new_executor_after_the_end_has_a_new_run(cloud):
 
 
 def test_a_thread_may_use_and_end_an_executor(cloud):
-    """Neither start nor end needs the main thread."""
+    """Neither the start nor the end needs the main thread."""
     results = []
 
     def use():
@@ -204,8 +204,58 @@ def test_a_thread_may_use_and_end_an_executor(cloud):
     assert not cloud.run_queues()
 
 
+def test_threads_that_submit_first_at_the_same_time_start_one_run(cloud):
+    """One of them starts the run, and the others wait for it."""
+    together, results = threading.Barrier(4), []
+
+    def use(executor):
+        together.wait()
+        results.append(executor.submit(abs, -1).result(PATIENCE))
+
+    with BatchExecutor(1) as executor:
+        threads = [threading.Thread(target=use, args=(executor,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert results == [1] * 4
+        assert len(cloud.run_queues()) == 2
+    assert not cloud.run_queues()
+
+
+def test_a_start_that_failed_is_tried_again(cloud):
+    """The error is raised by the call, and costs nothing."""
+    with BatchExecutor(1, stack="Nowhere") as executor:
+        for _ in range(2):
+            with pytest.raises(StackError, match="Nowhere"):
+                executor.submit(abs, -1)
+        assert executor.statistics().requests == 0
+    assert not cloud.left()
+
+
+def test_shutdown_ends_a_run_that_is_just_being_started(cloud):
+    """It waits for the start; the call that has started the run is refused, or cancelled."""
+    for _ in range(3):
+        executor, refused = BatchExecutor(1), []
+
+        def use(executor=executor, refused=refused):
+            try:
+                refused.append(executor.submit(abs, -1))
+            except (RuntimeError, AWSBatchException) as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        eventually(lambda executor=executor: executor._lease is not None)
+        executor.shutdown(cancel_futures=True)
+        thread.join(PATIENCE)
+        assert len(refused) == 1
+        assert not cloud.run_queues()
+    eventually(lambda: not cloud.left(), lambda: f"left: {cloud.left()}")
+
+
 def test_shared_arguments_are_stored_once(cloud):
-    """What a partial holds crosses once, however many tasks need it; also what has not changed since the last call."""
+    """What a partial holds is sent once, however many tasks need it, and until it changes."""
     table = os.urandom(2_000_000)
     with BatchExecutor(2) as executor:
         futures = [executor.submit(functools.partial(len, table)) for _ in range(10)]
@@ -229,7 +279,7 @@ def test_statistics_count_what_was_done(cloud):
 
 @pytest.mark.parametrize("workers", [0, -1, "4", True, 2.5, None])
 def test_a_wrong_number_of_workers_is_refused(workers):
-    """One sentence with the value, before anything is made."""
+    """The error names the value; nothing is created."""
     with pytest.raises(
         ValueError,
         match=rf"^max_workers is {workers!r}; it must be a whole number of at least 1\.$",
@@ -238,7 +288,7 @@ def test_a_wrong_number_of_workers_is_refused(workers):
 
 
 def test_wrong_arguments_are_refused():
-    """Settings that do not exist, chunks and buffers of no size."""
+    """Settings that do not exist, and chunks and buffers without a size."""
     with pytest.raises(SettingsError, match="no setting max_attemps"):
         BatchExecutor(1, max_attemps=2)
     with BatchExecutor(1) as executor:
@@ -248,14 +298,18 @@ def test_wrong_arguments_are_refused():
             executor.map(abs, [1], buffersize=0)
 
 
-USE = "from rios_plugin_awsbatch import BatchExecutor\ne = BatchExecutor(1)\nprint(e.submit(abs, -7).result(120))\n"
+USE = """
+from rios_plugin_awsbatch import BatchExecutor
+e = BatchExecutor(1)
+print(e.submit(abs, -7).result(120))
+"""
 
 
 @pytest.mark.parametrize(
     "ending", ["", "1 / 0", "import sys; sys.exit(3)", "raise KeyboardInterrupt"]
 )
 def test_a_script_that_ends_without_shutdown_leaves_nothing(cloud, ending):
-    """Whichever way the interpreter ends by itself, its runs end with it."""
+    """However the interpreter ends, its runs end with it."""
     ended = run_script(USE + ending)
     assert ended.stdout == "7\n"
     assert ("Error" in ended.stderr or "Interrupt" in ended.stderr) == (
@@ -265,7 +319,7 @@ def test_a_script_that_ends_without_shutdown_leaves_nothing(cloud, ending):
 
 
 def test_an_executor_that_was_forgotten_ends_with_the_script(cloud):
-    """An executor without references does not end while its futures are wanted."""
+    """An executor without references goes on while its futures are needed."""
     ended = run_script(
         "from rios_plugin_awsbatch import BatchExecutor\nimport gc\n"
         "f = BatchExecutor(1).submit(abs, -7)\ngc.collect()\nprint(f.result(120))\n"
@@ -275,9 +329,9 @@ def test_an_executor_that_was_forgotten_ends_with_the_script(cloud):
 
 
 def test_a_forked_child_does_not_end_its_parents_run(cloud):
-    """What the parent has made in AWS is the parent's, also when the child ends first."""
+    """What the parent created in AWS belongs to the parent, even if the child ends first."""
     ended = run_script(
-        USE + "import os, sys\npid = os.fork()\nif not pid:\n    sys.exit(0)\n"
+        USE + "import os, sys\nsys.stdout.flush()\npid = os.fork()\nif not pid:\n    sys.exit(0)\n"
         "os.waitpid(pid, 0)\nprint(e.submit(abs, -8).result(120))\n"
     )
     assert ended.stdout == "7\n8\n"
@@ -285,7 +339,7 @@ def test_a_forked_child_does_not_end_its_parents_run(cloud):
 
 
 def test_futures_know_nothing_of_a_run_that_has_ended(cloud):
-    """Results stay when the run has gone, and keep nothing of it alive that would matter."""
+    """Results stay available after the run has ended."""
     with BatchExecutor(1) as executor:
         futures = [executor.submit(abs, -n) for n in range(3)]
     del executor

@@ -1,4 +1,4 @@
-"""The job manager within RIOS 1.4: everything that a script can ask for, compared with a serial run."""
+"""The job manager within RIOS 1.4: what scripts can ask for, compared with a serial run."""
 
 import threading
 
@@ -42,14 +42,14 @@ def test_workers_write_what_a_serial_run_writes(name, farm, local, serial, tmp_p
 
 
 def test_two_applies_share_a_run(farm, local, tmp_path):
-    """The second finds the workers of the first: there are two queues, not four."""
+    """The second one uses the workers of the first: there are two queues, not four."""
     for _ in range(2):
         run(JOBS["plain"], tmp_path, local, on_batch)
         assert len(farm.run_queues()) == 2
 
 
 def test_an_error_in_a_workers_block_is_the_users_own(farm, local, tmp_path):
-    """The second block of a round fails in a worker: main raises the same exception, caused by the traceback there."""
+    """The second block of a round fails in a worker: main raises the same exception."""
     with pytest.raises(functions.BlockError, match=r"block \(1, 0\) is bad") as caught:
         run(FAILING[1, 0], tmp_path, local, on_batch)
     assert isinstance(caught.value.__cause__, WorkerTraceback)
@@ -57,7 +57,7 @@ def test_an_error_in_a_workers_block_is_the_users_own(farm, local, tmp_path):
 
 
 def test_an_error_in_mains_block_is_raised_as_it_is(farm, local, tmp_path):
-    """The first block of a round fails in main, where there is nothing to add."""
+    """The first block of a round fails in main: there is no worker's traceback to add."""
     with pytest.raises(functions.BlockError, match=r"block \(0, 0\) is bad") as caught:
         run(FAILING[0, 0], tmp_path, local, on_batch)
     assert caught.value.__cause__ is None
@@ -73,14 +73,14 @@ def test_after_an_error_the_next_apply_works(farm, local, serial, tmp_path):
 
 
 def test_otherargs_that_cannot_be_pickled_are_named(farm, local, tmp_path):
-    """One sentence says what cannot be pickled."""
+    """The error says what cannot be pickled."""
     job = Job(functions.look_up, {"img": "bands.tif"}, other={"table": threading.Lock()})
     with pytest.raises(PicklingError, match="cannot be pickled"):
         run(job, tmp_path, local, on_batch)
 
 
 def test_progress_is_shown_as_ever(farm, local, tmp_path):
-    """A progress object of the script's, which cannot be pickled, hears from main."""
+    """Main calls the script's progress object, which cannot be pickled."""
     heard = []
 
     class Progress:
@@ -114,7 +114,7 @@ def test_progress_is_shown_as_ever(farm, local, tmp_path):
 
 
 def test_ours_replaces_the_one_of_rios():
-    """Whether or not a script imports RIOS's own module, the type AWSBatch is ours."""
+    """The type AWSBatch is ours, whether or not a script imports RIOS's own module."""
     assert jobmanager.getJobManagerClassByType("AWSBatch") is AWSBatchJobManager
     from rios.parallel.aws import batch  # noqa: PLC0415 - as scripts do
 

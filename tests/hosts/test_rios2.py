@@ -1,4 +1,4 @@
-"""The compute workers within RIOS 2: everything that a script can ask for, compared with a serial run."""
+"""The compute workers within RIOS 2: what scripts can ask for, compared with a serial run."""
 
 import pytest
 
@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.run import leases as live
 from tests.hosts.support import functions
 from tests.hosts.support.hosted import on_batch
 from tests.hosts.support.listening import listening_ports
+from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
 from tests.support.helpers import eventually
@@ -42,7 +43,7 @@ def remote(uploaded):
 
 @pytest.fixture
 def mixed(local, remote):
-    """Every second kind of file is one that workers can open."""
+    """Some of the files are ones that workers can open."""
     return lambda name: (
         remote if name in ("other.tif", "shifted.tif", "coarse.tif", "fields.shp") else local
     )(name)
@@ -53,11 +54,11 @@ def counted(**more):
 
 
 def sent_by(action):
-    """Return how many bytes main has sent to workers meanwhile."""
-    (one,) = live._runs.values()
-    before = one.statistics().bytes_sent
+    """Return how many bytes main sends to workers during an action."""
+    run = live_run()
+    before = run.statistics().bytes_sent
     action()
-    return one.statistics().bytes_sent - before
+    return run.statistics().bytes_sent - before
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -65,7 +66,7 @@ def sent_by(action):
 def test_workers_write_what_a_serial_run_writes(
     name, reader, farm, local, remote, mixed, serial, tmp_path
 ):
-    """Pixels, projection, no-data values, statistics, overviews and colours are the same, whoever reads."""
+    """Pixels, projection, no-data values, statistics, overviews and colours, whoever reads."""
     job = JOBS.get(name, ABOUT_INPUTS)
     place = {"workers": remote, "mixed": mixed}.get(reader, local)
     style = {"computeWorkersRead": False, "numReadWorkers": 2} if reader == "rios" else {}
@@ -74,7 +75,7 @@ def test_workers_write_what_a_serial_run_writes(
 
 
 def test_inputs_travel_only_if_workers_cannot_open_them(farm, local, remote, tmp_path):
-    """With `auto`, what is on /vsis3/ is read by workers; `main` and `workers` say who reads, wherever it is."""
+    """With `auto`, workers read what is on /vsis3/; `main` and `workers` read everything."""
     size = 3 * 110 * 90 * 2
     run(PLAIN, tmp_path, local, on_batch())
     sent = {
@@ -89,7 +90,7 @@ def test_inputs_travel_only_if_workers_cannot_open_them(farm, local, remote, tmp
 
 
 def test_sums_in_otherargs_are_exact(farm, local, tmp_path):
-    """Each task has its own copy; the list of them has each pixel and each block once."""
+    """Each task has its own copy; together they have each pixel and each block once."""
     returned, other = run(counted(), tmp_path, local, on_batch())
     assert sum(one.pixels for one in returned.otherArgsList) == 110 * 90
     assert len({block for one in returned.otherArgsList for block in one.blocks}) == BLOCKS
@@ -98,7 +99,7 @@ def test_sums_in_otherargs_are_exact(farm, local, tmp_path):
 
 
 def test_sums_are_exact_when_a_task_runs_twice(farm, local, tmp_path):
-    """A process that is killed after it has counted a block takes its count with it."""
+    """If a process is killed after it has counted a block, its count is lost with it."""
     job = Job(
         functions.count_and_be_killed_once,
         IMAGE,
@@ -112,7 +113,7 @@ def test_sums_are_exact_when_a_task_runs_twice(farm, local, tmp_path):
 
 @pytest.mark.parametrize("reader", READERS[:2])
 def test_timings_of_the_workers_are_merged(reader, farm, local, remote, tmp_path):
-    """The report has an interval for each block that was read, computed and inserted, wherever that was."""
+    """The report has an interval for each block read, computed and inserted, wherever."""
     place = {"main": local, "workers": remote}[reader]
     returned, _ = run(counted(), tmp_path, place, on_batch())
     for name in ("reading", "userfunction", "insert_computebuffer", "pop_computebuffer"):
@@ -123,7 +124,7 @@ def test_timings_of_the_workers_are_merged(reader, farm, local, remote, tmp_path
 
 
 def test_progress_is_shown_as_in_a_serial_run(farm, local, tmp_path):
-    """A progress object of the script's, which cannot be pickled, hears the same from main."""
+    """Main calls the script's progress object, which cannot be pickled, with the same values."""
     heard = {}
     for how, parallel in {"serial": None, "aws": on_batch()}.items():
         progress = _Progress(heard.setdefault(how, []))
@@ -133,7 +134,7 @@ def test_progress_is_shown_as_in_a_serial_run(farm, local, tmp_path):
 
 
 def test_a_call_before_closing_stays_in_main(farm, local, serial, tmp_path):
-    """What setCallBeforeClose is given is called once by main, and need not be pickled."""
+    """Main calls what setCallBeforeClose was given once; it need not be picklable."""
     from rios.applier import ApplierControls  # noqa: PLC0415 - of RIOS 2.0.7 or later
 
     if not hasattr(ApplierControls, "setCallBeforeClose"):
@@ -151,7 +152,7 @@ def test_a_call_before_closing_stays_in_main(farm, local, serial, tmp_path):
 
 
 def test_no_port_is_opened(farm, local, tmp_path):
-    """Main listens nowhere while workers work."""
+    """Main does not listen while workers work."""
     ports = []
     run(_with_progress(_Progress(ports, listening_ports)), tmp_path, local, on_batch())
     assert ports
@@ -159,7 +160,7 @@ def test_no_port_is_opened(farm, local, tmp_path):
 
 
 def test_two_applies_share_a_run(farm, local, tmp_path):
-    """The second finds the workers of the first: there are two queues, not four."""
+    """The second one uses the workers of the first: there are two queues, not four."""
     for _ in range(2):
         run(PLAIN, tmp_path, local, on_batch())
         assert len(farm.run_queues()) == 2
@@ -167,14 +168,14 @@ def test_two_applies_share_a_run(farm, local, tmp_path):
 
 @pytest.mark.filterwarnings("error")
 def test_nobody_calls_it_deprecated(farm, local, tmp_path, capfd):
-    """RIOS's own manager of that name warns at its start; ours has no reason to."""
+    """RIOS's own manager of that name prints a warning; ours does not."""
     run(PLAIN, tmp_path, local, on_batch())
     assert "WARNING" not in capfd.readouterr().err
 
 
 @pytest.mark.skipif(not hosted.has_old_calls(), reason="this RIOS has no setNumThreads any more")
 def test_the_old_pair_of_calls_is_translated(farm, local, serial, tmp_path, capsys):
-    """setNumThreads and setJobManagerType become workers of ours; that they are old is RIOS's to say."""
+    """setNumThreads and setJobManagerType start our workers; only RIOS may call them deprecated."""
 
     def old_pair(controls):
         controls.setNumThreads(2)
@@ -186,7 +187,7 @@ def test_the_old_pair_of_calls_is_translated(farm, local, serial, tmp_path, caps
 
 
 def test_blocks_begin_with_the_first_worker(local, serial, tmp_path):
-    """Where Batch has room for one worker of three, output is written while the others wait for their start."""
+    """If Batch has room for one of three workers, output is written while the others wait."""
     statuses = []
     with LocalAWS(workers=1) as aws, aws.activated():
         from tests.support.helpers import Cloud  # noqa: PLC0415 - after the embedded AWS

@@ -1,4 +1,4 @@
-"""What goes wrong within RIOS 2 arrives as RIOS reports it, at once, and a script can go on afterwards."""
+"""Errors within RIOS 2 come at once, as RIOS reports them, and a script can go on afterwards."""
 
 import threading
 
@@ -17,6 +17,7 @@ from rios.rioserrors import WorkerExceptionError
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
 from tests.hosts.support import functions
 from tests.hosts.support.hosted import on_batch
+from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
 
@@ -32,7 +33,7 @@ def local(files):
 
 @pytest.fixture
 def truncated(files, tmp_path, farm):
-    """An image whose last blocks are missing, on this machine and in the bucket."""
+    """An image without its last blocks, on this machine and in the bucket."""
     path = tmp_path / "truncated.tif"
     data = (files / "bands.tif").read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
@@ -49,7 +50,7 @@ def assert_goes_on(local, serial, folder):
 
 @pytest.mark.parametrize("style", [{}, RIOS_READS], ids=["ours", "RIOS reads"])
 def test_the_users_error_is_reported_once(style, farm, local, serial, tmp_path, capsys):
-    """WorkerExceptionError, and before it the worker's traceback on standard error."""
+    """WorkerExceptionError, after the worker's traceback on standard error."""
     with pytest.raises(WorkerExceptionError):
         run(FAILING, tmp_path, local, on_batch(**style))
     said = capsys.readouterr().err
@@ -60,7 +61,7 @@ def test_the_users_error_is_reported_once(style, farm, local, serial, tmp_path, 
 
 
 def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path, capsys):
-    """They may have more blocks than there is room for, and nobody wants them any more."""
+    """They may have read more blocks than there is room for, which nobody wants any more."""
     style = {"computeWorkersRead": False, "numReadWorkers": 1, "numComputeWorkers": 1}
     with pytest.raises(WorkerExceptionError):
         run(
@@ -74,13 +75,10 @@ def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path,
 
 
 def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, capsys):
-    """Tasks that wait are cancelled: no result is outstanding when `apply` has raised."""
-    from rios_plugin_awsbatch.run import leases as live  # noqa: PLC0415 - to look inside
-
+    """Waiting tasks are cancelled: when `apply` has raised, no result is pending."""
     with pytest.raises(WorkerExceptionError):
         run(Job(functions.fail_at, IMAGE, other={"where": (0, 0)}), tmp_path, local, on_batch())
-    (one,) = live._runs.values()
-    assert one._pending == {}
+    assert len(live_run()._pending) == 0
     assert "in fail_at" in capsys.readouterr().err
 
 
@@ -92,7 +90,7 @@ def test_after_an_error_nothing_is_computed_any_more(farm, local, tmp_path, caps
 def test_a_reader_that_fails_is_reported(
     place, style, truncated, farm, local, serial, tmp_path, capsys
 ):
-    """An input whose last blocks cannot be read ends the job with GDAL's words, whoever reads it."""
+    """If the last blocks of an input cannot be read, the error has GDAL's words, whoever reads."""
     with pytest.raises(WorkerExceptionError):
         run(JOBS["plain"], tmp_path, lambda _: truncated[place], on_batch(**style))
     said = capsys.readouterr().err
@@ -102,7 +100,7 @@ def test_a_reader_that_fails_is_reported(
 
 
 def test_an_output_that_cannot_be_created_is_reported(farm, local, serial, tmp_path, capsys):
-    """A folder in the place of an output ends the job with the writer's error, and main does not wait for the rest."""
+    """If a folder has the output's name, the job ends with the writer's error at once."""
 
     (tmp_path / "out-0").mkdir()
     with pytest.raises(WorkerExceptionError):
@@ -114,7 +112,7 @@ def test_an_output_that_cannot_be_created_is_reported(farm, local, serial, tmp_p
 
 @pytest.mark.parametrize("what", ["otherargs", "function"])
 def test_what_cannot_be_pickled_is_named(what, farm, local, serial, tmp_path):
-    """Before a block is computed, one sentence says what cannot be pickled."""
+    """The error says what it is, before any block is computed."""
     lock = threading.Lock()
 
     def locked(info, inputs, outputs):
@@ -133,7 +131,7 @@ def test_what_cannot_be_pickled_is_named(what, farm, local, serial, tmp_path):
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"stak": "RIOS"}, r"'stak'.*It may say: read, .*stack"),
+        ({"stak": "RIOS"}, r"'stak'.*Known keys: read, .*stack"),
         ({"read": "nobody"}, "'read'.*'auto', 'main' or 'workers'"),
         ({"blocks_per_task": 0}, "'blocks_per_task'.*greater than or equal to 1"),
         ({"memory": "much"}, "'memory'.*integer"),
@@ -142,13 +140,13 @@ def test_what_cannot_be_pickled_is_named(what, farm, local, serial, tmp_path):
     ],
 )
 def test_parameters_that_cannot_be_used_are_named(params, sentence, farm, local, tmp_path):
-    """computeWorkerExtraParams with a mistake is one sentence that says which, and what there is."""
+    """The error says what is wrong in computeWorkerExtraParams, and which keys exist."""
     with pytest.raises(SettingsError, match=sentence):
         run(JOBS["plain"], tmp_path, local, on_batch(computeWorkerExtraParams=params))
 
 
 def test_a_stack_that_is_not_there_is_named(farm, local, tmp_path):
-    """The parameters choose the stack; RIOS raises what we say of it."""
+    """The parameters choose the stack; RIOS raises our error."""
     from rios_plugin_awsbatch.errors import StackError  # noqa: PLC0415 - for this one
 
     with pytest.raises(StackError, match="nowhere"):

@@ -1,4 +1,4 @@
-"""Unmodified scripts of users, as processes of their own, on whichever RIOS is installed."""
+"""Users' unmodified scripts, each in its own process, on whichever RIOS is installed."""
 
 import signal
 import sys
@@ -36,7 +36,7 @@ def assert_same_as_serial(ended, image, folder):
 
 
 def test_a_script_is_run_unmodified(cloud, image, tmp_path):
-    """It asks for AWS Batch as its RIOS has it; nothing of ours is imported, and nobody warns of us."""
+    """It asks for AWS Batch by RIOS's own means, imports nothing of ours, and sees no warning."""
     ended = run_script(SCRIPT, image, tmp_path / "aws", *WORKERS, PYTHONWARNINGS="default")
     assert_same_as_serial(ended, image, tmp_path)
     assert "AWSBATCH" not in ended.stderr
@@ -62,7 +62,7 @@ def test_the_command_runs_a_script_on_the_embedded_aws(image, tmp_path):
 
 
 def test_an_output_that_cannot_be_created_ends_the_script(cloud, image, tmp_path):
-    """The script fails with RIOS's own error before it could end the run, which ends all the same."""
+    """The script fails with RIOS's own error, and its run ends too."""
     ended = run_script(SCRIPT, image, tmp_path / "missing" / "out", *WORKERS)
     assert ended.returncode == 1
     assert "missing" in ended.stderr
@@ -70,7 +70,7 @@ def test_an_output_that_cannot_be_created_ends_the_script(cloud, image, tmp_path
 
 
 def test_a_full_disk_ends_the_script(cloud, image, tmp_path):
-    """No more than some KiB can be written: the script says so, as it does in a serial run, and does not hang."""
+    """If only some KiB can be written, the script fails as in a serial run, and does not hang."""
     full = ["bash", "-c", 'ulimit -f 8; exec "$@"', "full"]
     unwritten = {"PYTHONDONTWRITEBYTECODE": "1"}  # half a .pyc would be read by everybody
     serial = run_script(SCRIPT, image, tmp_path / "serial", prefix=full, **unwritten)

@@ -14,6 +14,7 @@ from rios_plugin_awsbatch.wire import messages
 
 ROOT = Path(rios_plugin_awsbatch.__file__).parent
 PACKAGE = ROOT.name
+TESTS = Path(__file__).parents[1]
 MODULES = {
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path
     for path in sorted(ROOT.rglob("*.py"))
@@ -152,3 +153,18 @@ def test_a_process_loads_no_more_than_it_needs(module, heavy):
     code = f"import sys; import {PACKAGE}.{module}; print(*sorted({heavy!r} & sys.modules.keys()))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == []
+
+
+def test_test_files_import_each_other_by_their_full_names():
+    """No test depends on which folders pytest happens to put on the path."""
+    ours = {path.stem for path in TESTS.rglob("*.py")} - {"__init__"}
+    for path in TESTS.rglob("*.py"):
+        if not {"double1", "double2", "scripts"} & set(path.parts):
+            bare = {module for module in imported(ast.parse(path.read_text())) if module in ours}
+            assert not bare - sys.stdlib_module_names, path
+
+
+def test_a_test_file_is_short():
+    """A file of tests has at most 400 lines."""
+    for path in TESTS.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path

@@ -1,4 +1,4 @@
-"""Parameters of the template that go together, or are refused before AWS is asked."""
+"""Parameters of the template that fit together, and those that are refused before AWS is asked."""
 
 import pytest
 
@@ -22,7 +22,7 @@ DEFAULTS = {
 
 
 def test_vcpus_follow_from_jobs():
-    """All workers fit at once, and a main script for itself, unless the number is given."""
+    """They are enough for all workers at once, and for one main script, unless they are given."""
     assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "32"
     assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "64"
     assert checked_parameters({"MaxJobs": "3", "MainVCPUS": "16"}, DEFAULTS)["MaxVCPUS"] == "16"
@@ -34,14 +34,17 @@ def test_vcpus_follow_from_jobs():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "told"),
     [
         (
             {"MaxVCPUS": "2", "VCPUS": "8"},
-            "--maxvcpus is 2, fewer than one worker or main script has",
+            "--maxvcpus is 2, less than one worker or main script needs",
         ),
-        ({"MaxVCPUS": "2", "MainVCPUS": "4"}, "--maxvcpus is 2, fewer"),
-        ({"ComputeType": "fargate", "VCPUS": "3"}, "Fargate has no worker with 3 vCPUs"),
+        ({"MaxVCPUS": "2", "MainVCPUS": "4"}, "--maxvcpus is 2, less"),
+        (
+            {"ComputeType": "fargate", "VCPUS": "3"},
+            "A worker on Fargate cannot have 3 vCPUs.* Fargate has 0.25, 0.5, 1, 2, 4, 8, 16 vCPUs",
+        ),
         ({"ComputeType": "fargate", "MaxMemory": "5000"}, "2048 to 8192 MiB in steps of 1024"),
         (
             {"ComputeType": "fargate", "VCPUS": "0.25", "MaxMemory": "1536"},
@@ -49,7 +52,7 @@ def test_vcpus_follow_from_jobs():
         ),
         (
             {"ComputeType": "fargate-spot", "MainMemory": "1024"},
-            "Fargate has no main script with 1 vCPUs and 1024",
+            "A main script on Fargate cannot have 1 vCPUs and 1024 MiB",
         ),
         ({"VCPUS": "0.5"}, "whole vCPUs, not 0.5"),
         ({"VpcId": "vpc-1"}, "together with its subnets"),
@@ -60,34 +63,37 @@ def test_vcpus_follow_from_jobs():
         ),
         (
             {"ComputeType": "fargate", "InstanceTypes": "c7g"},
-            "--instancetypes means nothing on Fargate",
+            "--instancetypes has no effect on Fargate",
         ),
         (
             {"ComputeType": "fargate-spot", "VolumeSize": "90"},
-            "--volumesize means nothing on Fargate",
+            "--volumesize has no effect on Fargate",
         ),
         (
             {"ComputeType": "fargate", "MainVolumeSize": "90"},
-            "--mainvolumesize means nothing on Fargate",
+            "--mainvolumesize has no effect on Fargate",
         ),
-        ({"MainVolumeSize": "29"}, "--mainvolumesize is 30 GiB or more, or 0"),
-        ({"EphemeralStorage": "90"}, "--ephemeralstorage means nothing on EC2"),
-        ({"ComputeType": "spot", "AssignPublicIp": "DISABLED"}, "--publicip means nothing on EC2"),
+        ({"MainVolumeSize": "29"}, "--mainvolumesize must be 30 GiB or more, or 0"),
+        ({"EphemeralStorage": "90"}, "--ephemeralstorage has no effect on EC2"),
+        ({"ComputeType": "spot", "AssignPublicIp": "DISABLED"}, "--publicip has no effect on EC2"),
     ],
 )
-def test_parameters_that_do_not_go_together(given, said):
-    """AWS would refuse these after minutes, or use them for nothing; here it is one sentence at once."""
-    with pytest.raises(StackError, match=said):
+def test_parameters_that_do_not_fit_together(given, told):
+    """AWS would refuse these after minutes, or ignore them; here it is one sentence at once."""
+    with pytest.raises(StackError, match=told):
         checked_parameters(given, DEFAULTS)
 
 
-def test_what_is_not_asked_for_may_be_without_effect():
-    """What a stack has from before, when it was on EC2 for instance, is no mistake; nor is a default."""
+def test_what_is_not_asked_for_may_have_no_effect():
+    """What a stack has from the time when it was on EC2 is no mistake; nor is a default."""
     before = {**DEFAULTS, "VolumeSize": "90", "InstanceTypes": "c7g"}
-    checked_parameters({"ComputeType": "fargate", "InstanceTypes": ""}, before)
-    checked_parameters({"VpcId": "vpc-1", "SubnetIds": "subnet-1"}, {**DEFAULTS, "AZ1": "a"})
+    given = {"ComputeType": "fargate", "InstanceTypes": ""}
+    assert checked_parameters(given, before) == {**given, "MaxVCPUS": "32"}
+    given = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
+    assert checked_parameters(given, {**DEFAULTS, "AZ1": "a"}) == {**given, "MaxVCPUS": "32"}
 
 
 def test_rios_s_default_memory_is_fine_everywhere():
-    """4000 MiB are RIOS's default; on Fargate the template makes them 4096."""
-    checked_parameters({"ComputeType": "fargate"}, DEFAULTS)
+    """RIOS's default is 4000 MiB; on Fargate the template makes it 4096."""
+    given = {"ComputeType": "fargate"}
+    assert checked_parameters(given, DEFAULTS) == {**given, "MaxVCPUS": "32"}

@@ -27,6 +27,7 @@ class Rule:
             done, and the connection drops. ``half``: the connection drops in the middle of the
             answer's body. ``twice``: it is done twice. ``corrupt``: a byte of the answer's body is
             wrong. ``late``: it is done after `seconds`. ``denied``: a 403, nothing is done.
+            ``html``: nothing is done; the answer is a login page, as from a proxy.
         service: The service's name in the signature.
         operation: The last word of SQS's target or Batch's path, or S3's HTTP method; any if empty.
         contains: A part of the path or the body.
@@ -147,6 +148,10 @@ class _Middleware:
 
     def _denied(self, environ, start_response, _body, _rule):
         return _error(environ, start_response, "403 Forbidden", "AccessDenied")
+
+    def _html(self, _environ, start_response, _body, _rule):
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [b"<!DOCTYPE html>\n<html><body>Please log in<br></body></html>"]
 
     def _lost(self, environ, start_response, body, _rule):
         self._done(environ, body)

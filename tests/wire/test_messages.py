@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from rios_plugin_awsbatch.errors import AWSBatchException, MessageError
 from rios_plugin_awsbatch.wire.messages import (
     WIRE_VERSION,
+    Block,
     Failure,
+    Measures,
     Payload,
     Result,
     RunKey,
@@ -44,12 +46,28 @@ tasks = st.builds(
     shared=st.none() | payloads,
     arguments=payloads,
 )
-results = st.builds(Result, task=numbers, worker=texts, requests=numbers, payload=payloads)
+times = st.floats(0, 1e12)
+block_texts = st.text(max_size=200)
+blocks = st.builds(Block, name=block_texts, begun=times, seconds=times)
+measures = st.builds(
+    Measures,
+    attempt=numbers,
+    begun=times,
+    seconds=times,
+    bytes_in=numbers,
+    bytes_out=numbers,
+    blocks=numbers,
+    block_records=st.lists(blocks, max_size=3).map(tuple),
+)
+results = st.builds(
+    Result, task=numbers, worker=texts, requests=numbers, measures=measures, payload=payloads
+)
 failures = st.builds(
     Failure,
     task=numbers,
     worker=texts,
     requests=numbers,
+    measures=measures,
     reason=st.sampled_from(["raised", "lost", "refused"]),
     error=texts,
     text=texts,
@@ -85,6 +103,17 @@ def test_a_message_comes_back_as_it_was_sent(message):
     """Decoding what was encoded gives an equal message of the same kind."""
     assert decode(encode(message, KEY), KEY) == message
     assert type(decode(encode(message, KEY), KEY)) is type(message)
+
+
+@given(results)
+def test_records_of_blocks_take_no_more_room_than_they_say(result):
+    """A worker knows how much of a message its measures may fill, whatever names blocks have."""
+    bare = result.model_copy(update={"measures": Measures(block_records=())})
+    counted = result.model_copy(
+        update={"measures": Measures(block_records=result.measures.block_records)}
+    )
+    more = len(encode(counted, KEY)) - len(encode(bare, KEY))
+    assert more <= result.measures.blocks_size
 
 
 @given(messages, run_ids)

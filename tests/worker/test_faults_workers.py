@@ -1,4 +1,4 @@
-"""A worker that is lost costs time, never a block and never a second one."""
+"""A lost worker costs time, but never a block."""
 
 import ctypes
 import os
@@ -40,7 +40,7 @@ def executor(workers, **settings):
 
 
 def test_a_worker_killed_while_computing_costs_time_only(stage):
-    """When a container is killed (SIGKILL to all of it), another worker does its task; all results are right."""
+    """When a container is killed (SIGKILL), another worker does its task; all results are right."""
     with executor(2) as pool:
         futures = [pool.submit(gated_block, number, stage.folder) for number in NUMBERS]
         number, _, worker = stage.nth_call(2)
@@ -51,7 +51,7 @@ def test_a_worker_killed_while_computing_costs_time_only(stage):
 
 
 def test_a_killed_compute_process_is_replaced_at_once(stage):
-    """When the kernel kills the process that computes (out of memory), its worker lives on and the task is retried."""
+    """When the kernel kills the process that computes, its worker lives on and tries again."""
     with executor(2, visibility_timeout=3600) as pool:
         results = list(
             pool.map(killed_once_block, NUMBERS, [stage.folder] * len(NUMBERS), timeout=60)
@@ -85,7 +85,7 @@ def leave_python(number, folder):
     ],
 )
 def test_a_task_that_ends_every_process_is_given_up(stage, function, words):
-    """After max_attempts, a task whose process dies each time becomes an error naming block and cause; others live."""
+    """A task whose process dies at each attempt becomes an error with its name and the cause."""
     with executor(1, max_attempts=2, visibility_timeout=3600) as pool:
         lost = pool.submit(function, 1, stage.folder)
         good = pool.submit(noted_block, 2, stage.folder)
@@ -99,7 +99,7 @@ def test_a_task_that_ends_every_process_is_given_up(stage, function, words):
 
 
 def test_a_task_whose_workers_all_vanish_is_given_up(stage):
-    """A task that takes its whole container with it, each time, becomes an error that names it, not a hang."""
+    """A task that ends its whole container each time becomes an error that names it."""
 
     def kill_container(number, folder):
         note_call(number, folder)
@@ -114,7 +114,7 @@ def test_a_task_whose_workers_all_vanish_is_given_up(stage):
 
 
 def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(stage):
-    """A child that a function forked, and that holds all its files, does not keep the worker waiting for ever."""
+    """The worker sees that its process is dead although a child of that holds all its files."""
 
     def fork_and_die(number, folder):
         note_call(number, folder)
@@ -130,7 +130,7 @@ def test_a_helper_process_that_outlives_the_compute_process_hides_no_death(stage
 
 
 def test_a_child_that_a_function_forked_answers_for_nobody():
-    """A forked child that leaves the function, by an exception or a return, gives no task a wrong result."""
+    """A child that a function forked gives no task a result when it leaves the function."""
 
     def fork_inside(number):
         pid = os.fork()
@@ -147,7 +147,7 @@ def test_a_child_that_a_function_forked_answers_for_nobody():
 
 
 def test_sigterm_hands_tasks_back_at_once(cloud, stage):
-    """A worker told to stop (Spot) while it computes and holds a next task gives both to others, and exits 0."""
+    """A worker that is told to stop gives its current and its next task to others, and exits 0."""
     with executor(2, visibility_timeout=3600) as pool:
         warm = [pool.submit(noted_block, number, stage.folder) for number in range(10, 16)]
         assert same_blocks([future.result(60) for future in warm], range(10, 16))
@@ -161,7 +161,7 @@ def test_sigterm_hands_tasks_back_at_once(cloud, stage):
 
 
 def test_the_last_worker_that_hands_back_does_not_take_its_task_again(stage):
-    """What a worker hands back goes to another one at once, also when only its own request waits at the queue."""
+    """A worker's own waiting request does not receive the task that it hands back."""
     with executor(1, visibility_timeout=3600) as pool:
         warm = [pool.submit(noted_block, number, stage.folder) for number in range(10, 14)]
         assert same_blocks([future.result(60) for future in warm], range(10, 14))
@@ -175,7 +175,7 @@ def test_the_last_worker_that_hands_back_does_not_take_its_task_again(stage):
 
 
 def test_handing_back_counts_as_no_attempt(stage):
-    """A task may be handed back by more workers than max_attempts allows, and is no lost one."""
+    """A task may be handed back by more workers than max_attempts, and is still not lost."""
     with executor(3, max_attempts=1, visibility_timeout=3600) as pool:
         future = pool.submit(gated_block, 3, stage.folder)
         for count in range(1, 4):
@@ -190,9 +190,8 @@ def hold_the_lock_by_regex(number, folder):
     note_call(number, folder)
     begun = time.monotonic()
     letters = 20
-    while (
-        time.monotonic() - begun < 7
-    ):  # each match twice as long as the last, none of which lets go of the lock
+    while time.monotonic() - begun < 7:
+        # Each match takes twice as long as the last, and does not release the GIL.
         assert not re.match("(a+)+$", "a" * letters + "b")
         letters += 1
     return block(number)
@@ -211,7 +210,7 @@ def sleep_long(number, folder):
 
 
 def test_tasks_longer_than_the_visibility_time_out_run_once(stage):
-    """A task that outlasts the time-out runs exactly once, also if it never lets go of Python's lock."""
+    """A task that outlasts the time-out runs exactly once, also if it never releases the GIL."""
     with executor(3) as pool:
         functions = [hold_the_lock_by_regex, hold_the_lock_in_c, sleep_long]
         futures = [
@@ -222,7 +221,7 @@ def test_tasks_longer_than_the_visibility_time_out_run_once(stage):
 
 
 def test_idle_workers_end_and_a_later_task_starts_new_ones(cloud, stage):
-    """Workers that were idle too long end without an error; the next submit starts others."""
+    """Workers that were idle for too long end without an error; the next task starts others."""
     with executor(1, idle_timeout=1) as pool:
         assert same_blocks([pool.submit(noted_block, 1, stage.folder).result(60)], [1])
         eventually(lambda: not cloud.unfinished_jobs(), "the idle worker did not end")

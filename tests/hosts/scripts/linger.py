@@ -1,4 +1,4 @@
-"""Another script's work, and then more that takes long: linger SCRIPT [ARGUMENT ...]."""
+"""Run another script, then go on until standard input ends: linger SCRIPT [ARGUMENT ...]."""
 
 import runpy
 import sys

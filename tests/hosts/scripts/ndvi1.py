@@ -1,4 +1,4 @@
-"""An NDVI as scripts for RIOS 1.4 do it: script INPUT OUTPUT [THREADS [TYPE]]."""
+"""Compute an NDVI as scripts for RIOS 1.4 do: script INPUT OUTPUT [THREADS [TYPE]]."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""An NDVI as scripts for RIOS 2 do it: script INPUT OUTPUT [WORKERS]."""
+"""Compute an NDVI as scripts for RIOS 2 do: script INPUT OUTPUT [WORKERS]."""
 
 import sys
 

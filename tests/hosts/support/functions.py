@@ -1,4 +1,4 @@
-"""Functions of users, which workers cannot import: they travel by value."""
+"""Users' functions. Workers cannot import this module, so they are pickled by value."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def add_bands_whole(info, inputs, outputs):
 
 
 def say_who(info, inputs, outputs):
-    """The process that computes, in every pixel."""
+    """Write the id of the computing process into every pixel."""
     outputs.out = np.full((1, *inputs.img.shape[1:]), os.getpid(), np.int32)
 
 
@@ -71,7 +71,7 @@ def look_up(info, inputs, outputs, otherargs):
 
 
 def about_blocks(info, inputs, outputs):
-    """Everything that can be asked about a block, as pixels."""
+    """Write everything that a block can be asked for, as pixels."""
     x, y = info.getBlockCoordArrays()
     column, row = info.getBlockCount()
     width, height = info.getBlockSize()
@@ -98,7 +98,7 @@ def about_blocks(info, inputs, outputs):
 
 
 def about_inputs(info, inputs, outputs):
-    """What RIOS 2 knows about each input, as pixels."""
+    """Write what RIOS 2 knows about each input, as pixels."""
     known = [
         (info.getNoDataValueFor(a), Path(info.getFilenameFor(a)).name)
         for a in (inputs.img, inputs.second)
@@ -119,7 +119,7 @@ def count_pixels(info, inputs, outputs, otherargs):
 
 
 def count_and_be_killed_once(info, inputs, outputs, otherargs):
-    """Same as count_pixels(), but the process that computes one of the blocks ends once, after it has counted."""
+    """Same as count_pixels(), but the process of one block is killed once, after counting."""
     count_pixels(info, inputs, outputs, otherargs)
     if info.getBlockCount() == (1, 1):
         try:
@@ -130,7 +130,11 @@ def count_and_be_killed_once(info, inputs, outputs, otherargs):
 
 
 class BlockError(Exception):
-    """The user's own, which workers cannot import."""
+    """The user's own exception, which workers cannot import."""
+
+
+def fail_everywhere(info, inputs, outputs):
+    raise BlockError("every block is bad")
 
 
 def fail_at(info, inputs, outputs, otherargs):

@@ -1,4 +1,4 @@
-"""Which host is here, and images as it reads and writes them."""
+"""Which host is installed, and images as it reads and writes them."""
 
 import importlib
 import inspect
@@ -20,23 +20,23 @@ def contract():
 
 
 def is_double():
-    """Say whether the host is ours."""
+    """Return whether the host is one of our doubles."""
     return contract() != 0 and not hasattr(importlib.import_module("rios"), "RIOS_VERSION")
 
 
 def generation():
-    """Return 1 or 2, for RIOS 1.4 and RIOS 2 as somebody else made them, or 0 without a RIOS."""
+    """Return 1 or 2 for the real RIOS 1.4 or RIOS 2, or 0 without one."""
     return 0 if is_double() else contract()
 
 
 def has_old_calls():
-    """Say whether RIOS 2 still translates the calls of RIOS 1.4."""
+    """Return whether RIOS 2 still translates the calls of RIOS 1.4."""
     applier = importlib.import_module("rios.applier")
     return hasattr(applier.ApplierControls, "setJobManagerType")
 
 
 def on_batch(**given):
-    """Return what sets the controls of RIOS 2 to two workers of ours; RIOS before 2.0.7 wants to hear more."""
+    """Return what sets RIOS 2's controls to two workers of ours, in any of its versions."""
     structures = importlib.import_module("rios.structures")
     if "computeWorkerExtraParams" not in inspect.signature(structures.ConcurrencyStyle).parameters:
         if "computeWorkerExtraParams" in given:
@@ -52,7 +52,7 @@ def write(path, array):
         with Path(path).open("wb") as file:
             np.save(file, array)
     else:
-        importlib.import_module("scene").write_image(path, array)
+        importlib.import_module("tests.hosts.support.scene").write_image(path, array)
 
 
 def read(path):

@@ -1,4 +1,4 @@
-"""Jobs for `rios.applier.apply` of any generation, one for each thing that it can do."""
+"""Jobs for `rios.applier.apply` of RIOS 1.4 and 2, one for each thing that it can do."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Input files of every kind, and what there is to compare of an output file."""
+"""Input files of every kind, and descriptions of output files to compare."""
 
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def make_scene(folder):
 
 
 def describe(path):
-    """Return everything of a raster file that an output must have in common with a serial run's."""
+    """Return everything about a raster file that must be the same as in a serial run's output."""
     raster = gdal.Open(str(path))
     assert raster is not None, path
     return {

@@ -1,11 +1,11 @@
-"""Starts scripts as users do."""
+"""Start scripts as users do."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 PATIENCE = 180  # seconds, for what hangs
 
 
@@ -27,7 +27,7 @@ def run_script(name, *arguments, prefix=(), environ=None, **more):
 
 
 def start_lingering(name, *arguments):
-    """Start a script that goes on after its work is done; return its process when it is."""
+    """Start a script that stays alive after its work; return its process when the work is done."""
     process = subprocess.Popen(
         command("linger.py", SCRIPTS / name, *arguments),
         stdin=subprocess.PIPE,

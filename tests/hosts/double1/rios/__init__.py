@@ -1,4 +1,4 @@
-"""A double of RIOS 1.4 for tests of the contract between it and job managers: our own code, over arrays in files.
+"""A double of RIOS 1.4, our own code over arrays in files: its contract with job managers.
 
-`test_contract1.py` is run over it and over the real one, so that it stays true.
+`test_contract1.py` runs over it and over the real RIOS, so that it stays true.
 """

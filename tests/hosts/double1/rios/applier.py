@@ -1,4 +1,4 @@
-"""The driver: reads blocks, has them computed round by round, and writes them in order."""
+"""The driver: reads blocks, has them computed in rounds, and writes them in order."""
 
 import copy
 import os
@@ -53,7 +53,7 @@ class ApplierControls:
 
 
 class ReaderInfo:
-    """What the user's function is told of its block; holds what cannot be pickled, as datasets cannot."""
+    """What the user's function is told of its block; like RIOS's own, it cannot be pickled."""
 
     def __init__(self, column, row, total):
         self.xblock, self.yblock, self.total = column, row, total

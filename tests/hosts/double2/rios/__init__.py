@@ -1,4 +1,4 @@
-"""A double of RIOS 2 for tests of the contract between it and compute workers: our own code, over arrays in files.
+"""A double of RIOS 2, our own code over arrays in files: its contract with compute workers.
 
-`test_contract2.py` is run over it and over the real one, so that it stays true.
+`test_contract2.py` runs over it and over the real RIOS, so that it stays true.
 """

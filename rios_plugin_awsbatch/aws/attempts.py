@@ -1,0 +1,31 @@
+"""Steps that may fail: the error is logged, and the next step is taken."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from .errors import is_missing_queue, sentence_for
+
+__all__ = ["attempted"]
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def attempted(
+    identity: str, what: str, *, kind: str = "run", queue_may_be_gone: bool = False
+) -> Iterator[None]:
+    """Log an error instead of raising it.
+
+    Args:
+        identity: The id of the run or whatever else it concerns.
+        what: What is attempted, "delete the run's objects" for instance.
+        kind: What `identity` names: a run, a submission, a job or a bucket.
+        queue_may_be_gone: Whether a queue that does not exist is nothing to tell.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        gone = queue_may_be_gone and is_missing_queue(error)
+        level = logging.DEBUG if gone else logging.WARNING
+        log.log(level, "%s=%s could not %s: %s", kind, identity, what, sentence_for(error))

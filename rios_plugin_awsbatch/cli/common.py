@@ -1,0 +1,45 @@
+"""What several commands share: the stack that the settings name, and messages to the user."""
+
+from typing import NamedTuple
+
+import click
+
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.stack.outputs import StackOutputs, read_stack
+
+__all__ = ["OpenedStack", "note", "opened_stack"]
+
+
+class OpenedStack(NamedTuple):
+    """The stack that the settings name.
+
+    Attributes:
+        clients: AWS clients of its region.
+        settings: The settings.
+        stack: Its outputs.
+    """
+
+    clients: Clients
+    settings: Settings
+    stack: StackOutputs
+
+
+def opened_stack(*fields: str) -> OpenedStack:
+    """Return the stack that the settings name.
+
+    Args:
+        fields: Fields of `StackOutputs` that the command needs.
+
+    Raises:
+        SettingsError: A setting cannot be used.
+        StackError: The stack cannot be read, or lacks an output.
+    """
+    settings = load(Settings)
+    clients = Clients(settings.region)
+    return OpenedStack(clients, settings, read_stack(clients, settings, *fields))
+
+
+def note(text: str) -> None:
+    """Tell the user something on standard error, apart from the command's output."""
+    click.echo(text, err=True)

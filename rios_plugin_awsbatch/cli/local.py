@@ -1,0 +1,59 @@
+"""The command ``rios-awsbatch local``."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from rios_plugin_awsbatch.errors import AWSBatchException
+from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.programs import exit_status
+
+__all__ = ["local"]
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many workers run at once.",
+)
+@click.option(
+    "--logs", is_flag=True, help="Show on standard error what workers log and functions print."
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def local(workers: int, command: tuple[str, ...], *, logs: bool) -> None:
+    """Run COMMAND on an embedded AWS.
+
+    It needs no account, no credentials and no network. boto3, this package and its workers use the
+    embedded AWS as long as COMMAND runs; then it is gone, with everything in it. For example:
+
+    \b
+        rios-awsbatch local --workers 2 -- python script.py
+    """  # noqa: D301 - click keeps the lines after such a mark as they are
+    # `python` is the one that this package is installed for, in an active environment or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with LocalAWS(workers=workers, logs=logs) as aws:
+        try:
+            environment = {**aws.adapted(os.environ), "PATH": path}
+            program = shutil.which(command[0], path=path) or command[0]
+            process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - the user's own command
+        except OSError as error:
+            raise AWSBatchException(f"{command[0]} cannot be run: {error.strerror}.") from None
+        sys.exit(_wait(process))
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """Return the exit status of the user's command; signals are left to it."""
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            return exit_status(process.wait())
+        except KeyboardInterrupt:  # the terminal sends it to the command as well
+            continue

@@ -1,0 +1,93 @@
+"""What is left of submissions whose jobs have ended: files, records, job definitions."""
+
+from typing import TYPE_CHECKING
+
+from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
+from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
+from rios_plugin_awsbatch.run.sweep import STALE_SECONDS
+from rios_plugin_awsbatch.wire.store import PayloadStore
+
+from .record import SubmissionRecord, read_record
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+__all__ = ["sweep_submission_of", "sweep_submissions"]
+
+
+def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
+    """Delete what is left of submissions whose jobs have ended, or never came to be.
+
+    Args:
+        clients: The AWS clients.
+        bucket: The stack's bucket.
+
+    Returns:
+        The ids of the submissions.
+    """
+    records = _records(clients, bucket)
+    jobs = {identity: record.job for identity, record in records.items() if record.job is not None}
+    unfinished = _unfinished(clients.batch, list(jobs.values()))
+    over = [
+        identity
+        for identity in records
+        if (
+            jobs[identity] not in unfinished
+            if identity in jobs
+            else _age(clients, bucket, identity) > STALE_SECONDS
+        )
+    ]
+    for identity in over:
+        _sweep(clients, bucket, identity, records[identity])
+    return over
+
+
+def sweep_submission_of(clients: Clients, bucket: str, job_id: str) -> None:
+    """Delete what is left of the submission of a job that has ended or is being ended.
+
+    An error is logged: the next sweep tries again.
+
+    Args:
+        clients: The AWS clients.
+        bucket: The stack's bucket.
+        job_id: Batch's id of the job.
+    """
+    with attempted(job_id, "sweep its submission", kind="job"):
+        for identity, record in _records(clients, bucket).items():
+            if record.job == job_id:
+                _sweep(clients, bucket, identity, record)
+
+
+def _sweep(clients: Clients, bucket: str, identity: str, record: SubmissionRecord) -> None:
+    # If the first step fails, the record stays, and the next sweep finds what is left.
+    with attempted(identity, "delete what is left", kind="submission"):
+        if record.definition is not None:
+            clients.batch.deregister_job_definition(jobDefinition=record.definition)
+        PayloadStore(clients.s3, bucket, submission_prefix(identity)).clear()
+
+
+def _records(clients: Clients, bucket: str) -> dict[str, SubmissionRecord]:
+    return {
+        identity: read_record(clients, bucket, identity)
+        for identity in folders_in(clients.s3, bucket, SUBMISSIONS)
+    }
+
+
+def _unfinished(batch: "BatchClient", jobs: list[str]) -> set[str]:
+    """Return the jobs that have not ended; a job that Batch has forgotten has."""
+    return {
+        job["jobId"]
+        for part in in_batches(jobs, DESCRIBED_JOBS)
+        for job in batch.describe_jobs(jobs=part)["jobs"]
+        if job["status"] not in ENDED
+    }
+
+
+def _age(clients: Clients, bucket: str, identity: str) -> float:
+    """Return how many seconds ago the submission's latest object was written."""
+    listed = clients.s3.list_objects_v2(Bucket=bucket, Prefix=submission_prefix(identity))
+    written = [item["LastModified"] for item in listed.get("Contents", [])]
+    return age_of(max(written, default=None), listed)

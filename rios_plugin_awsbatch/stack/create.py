@@ -1,0 +1,56 @@
+"""Creating the stack."""
+
+from collections.abc import Iterator, Mapping
+
+from .events import Event, newest_event
+from .managed import ManagedStack
+from .parameters import checked_parameters
+from .refusals import refuse_creation
+from .template import default_parameters, parameter_list, tag_list, template_text
+
+__all__ = ["create_stack"]
+
+
+def create_stack(
+    stack: ManagedStack, parameters: Mapping[str, str], tags: Mapping[str, str]
+) -> Iterator[Event]:
+    """Start to create the stack.
+
+    Args:
+        stack: The stack.
+        parameters: Parameters of the template; those that are missing have their defaults.
+        tags: The stack's tags.
+
+    Returns:
+        Its events until it exists. CloudFormation creates it whether they are read or not.
+
+    Raises:
+        StackError: The stack exists, or CloudFormation refuses to create it; while the events are
+            read: a resource could not be created.
+    """
+    with stack.explained("create"):
+        found = stack.find()
+        if found is not None:
+            refuse_creation(str(stack), found)
+        template = template_text()
+        defaults = default_parameters(stack.cloudformation, template)
+        given = checked_parameters(parameters, defaults)
+        if found is not None:
+            _delete_empty(stack, found["StackId"])
+        answer = stack.cloudformation.create_stack(
+            StackName=stack.name,
+            TemplateBody=template,
+            Parameters=parameter_list(given),
+            Tags=tag_list(tags),
+            Capabilities=["CAPABILITY_IAM"],
+            OnFailure="ROLLBACK",
+        )
+    return stack.follow(answer["StackId"], None, "created", "CREATE_COMPLETE")
+
+
+def _delete_empty(stack: ManagedStack, stack_id: str) -> None:
+    """Delete what a failed creation left, a stack without resources: it blocks the name."""
+    newest = newest_event(stack.cloudformation, stack_id)
+    stack.cloudformation.delete_stack(StackName=stack_id)
+    for _ in stack.follow(stack_id, newest, "deleted", "DELETE_COMPLETE"):
+        pass

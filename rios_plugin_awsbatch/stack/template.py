@@ -1,0 +1,43 @@
+"""The template, and what CloudFormation is given with it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, TagTypeDef
+
+__all__ = [
+    "DESCRIPTION",
+    "RIOS_DESCRIPTION",
+    "default_parameters",
+    "parameter_list",
+    "tag_list",
+    "template_text",
+]
+
+# A stack's description is that of the template it was made from.
+DESCRIPTION: Final = "RIOS on AWS Batch, by rios-plugin-awsbatch"
+RIOS_DESCRIPTION: Final = "RIOS with AWS Batch using CloudFormation"
+
+
+def template_text() -> str:
+    """Return the template."""
+    return Path(__file__).with_name("batch.yaml").read_text(encoding="utf-8")
+
+
+def default_parameters(cloudformation: "CloudFormationClient", template: str) -> dict[str, str]:
+    """Return the default of each parameter of a template; empty if it has none."""
+    summary = cloudformation.get_template_summary(TemplateBody=template)
+    return {one["ParameterKey"]: str(one.get("DefaultValue", "")) for one in summary["Parameters"]}
+
+
+def parameter_list(parameters: Mapping[str, str]) -> "list[ParameterTypeDef]":
+    """Return parameters as CloudFormation takes them."""
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+
+
+def tag_list(tags: Mapping[str, str]) -> "list[TagTypeDef]":
+    """Return tags as CloudFormation takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

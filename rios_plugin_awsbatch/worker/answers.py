@@ -1,0 +1,168 @@
+"""What a worker sends: results and failures, notices about itself, and tasks for other workers."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError
+from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.messages import (
+    Block,
+    Failure,
+    Measures,
+    Payload,
+    Result,
+    WorkerNotice,
+)
+from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES
+from rios_plugin_awsbatch.wire.versions import describe_versions
+
+from .calls import NOT_BEGUN, Raised, Returned, Timing
+from .inflight import HeldTask
+
+__all__ = ["Answers", "Outcome", "Refused"]
+
+INLINE_EXCEPTION: Final = 128 * 1024
+# Of a message, what is neither the payload nor the records of blocks.
+_ENVELOPE_BYTES: Final = 8 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """A task that this worker cannot compute.
+
+    Attributes:
+        error: Why; a `TaskLostError` if the task ended the processes that computed it.
+        timing: How long it was computed, if it was begun.
+    """
+
+    error: Exception
+    timing: Timing = NOT_BEGUN
+
+
+Outcome: TypeAlias = Returned | Raised | Refused
+
+
+class Answers:
+    """Makes and sends messages, for any thread.
+
+    Args:
+        exchange: The run's queues and store.
+        clients: Whose requests are counted.
+        worker: The worker's name, which all messages bear.
+    """
+
+    def __init__(self, exchange: Exchange, clients: Clients, worker: str) -> None:
+        self._exchange = exchange
+        self._clients = clients
+        self._worker = worker
+
+    def announce(self, event: Literal["ready", "gone", "unfit"], detail: str = "") -> None:
+        """Tell main that this worker is ready, has gone, or can be of no use."""
+        notice = WorkerNotice(
+            worker=self._worker, event=event, requests=self._clients.requests, detail=detail
+        )
+        self._exchange.results.send([self._exchange.encode(notice)])
+
+    def send(self, replies: Sequence[Result | Failure]) -> None:
+        """Send replies to main."""
+        self._exchange.results.send([self._exchange.encode(reply) for reply in replies])
+
+    def send_anew(self, tasks: Sequence[HeldTask], *, failed: int = 0) -> None:
+        """Send tasks anew and delete their messages.
+
+        If they only became visible again, SQS would count this worker's attempt as a failed one.
+
+        Args:
+            tasks: The tasks.
+            failed: How many of this worker's attempts count: none if it has been told to stop.
+        """
+        anew = [
+            held.task.model_copy(update={"failed": held.attempt - 1 + failed}) for held in tasks
+        ]
+        self._exchange.tasks.send([self._exchange.encode(task) for task in anew])
+        self._exchange.tasks.delete([held.receipt for held in tasks])
+
+    def reply_to(self, held: HeldTask, outcome: Outcome) -> Result | Failure:
+        """Return the message that tells main a task's outcome; stores what is large."""
+        try:
+            if isinstance(outcome, Returned):
+                return self._result(held, outcome)
+            if isinstance(outcome, Raised):
+                return self._failure(held, outcome)
+        except AWS_ERRORS as error:
+            bucket = self._exchange.store.bucket
+            sentence = (
+                f"{held.task.name}: its result cannot be stored in bucket {bucket}: "
+                f"{sentence_for(error)}"
+            )
+            return self._refusal(held, Refused(AWSBatchException(sentence), outcome.timing))
+        return self._refusal(held, outcome)
+
+    def _result(self, held: HeldTask, returned: Returned) -> Result:
+        measures = _measures(held, returned.timing, bytes_out=len(returned.result))
+        # Base64 makes four bytes of three.
+        left = (MESSAGE_BYTES - _ENVELOPE_BYTES - measures.blocks_size) * 3 // 4
+        payload = self._exchange.pack(
+            returned.result,
+            f"results/{held.task.task}-{self._worker}-{held.attempt}",
+            min(self._exchange.inline_limit, left),
+        )
+        return Result(
+            task=held.task.task,
+            worker=self._worker,
+            requests=self._clients.requests,
+            measures=measures,
+            payload=payload,
+        )
+
+    def _failure(self, held: HeldTask, raised: Raised) -> Failure:
+        exception: Payload | None = None
+        if raised.exception is not None:
+            exception = self._exchange.pack(
+                raised.exception,
+                f"errors/{held.task.task}-{self._worker}",
+                min(INLINE_EXCEPTION, self._exchange.inline_limit),
+            )
+        return Failure(
+            task=held.task.task,
+            worker=self._worker,
+            requests=self._clients.requests,
+            measures=_measures(held, raised.timing),
+            reason=raised.reason,
+            error=raised.error,
+            text=raised.text,
+            traceback=raised.traceback,
+            versions=raised.versions,
+            exception=exception,
+        )
+
+    def _refusal(self, held: HeldTask, refused: Refused) -> Failure:
+        error = refused.error
+        return Failure(
+            task=held.task.task,
+            worker=self._worker,
+            requests=self._clients.requests,
+            measures=_measures(held, refused.timing),
+            reason="lost" if isinstance(error, TaskLostError) else "refused",
+            error=type(error).__name__,
+            text=sentence_for(error),
+            versions=describe_versions(),
+        )
+
+
+def _measures(held: HeldTask, timing: Timing, *, bytes_out: int = 0) -> Measures:
+    return Measures(
+        attempt=held.attempt,
+        begun=timing.begun,
+        seconds=timing.seconds,
+        bytes_in=held.task.arguments.size,
+        bytes_out=bytes_out,
+        blocks=timing.blocks,
+        block_records=tuple(
+            Block(name=block.name, begun=block.begun, seconds=block.seconds)
+            for block in timing.block_records
+        ),
+    )

@@ -1,0 +1,156 @@
+"""What the worker and the process that computes send each other: calls, and their outcomes.
+
+The process keeps functions and shared arguments from call to call. The worker alone decides which:
+it notes what the process holds (`Kept`), and each call says which content is new and which the
+process must drop. The process obeys (`Cache`).
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable
+from typing import Final, Generic, Literal, TypeVar
+
+from rios_plugin_awsbatch.records import BlockRecord
+from rios_plugin_awsbatch.wire.compression import Compression
+
+__all__ = ["NOT_BEGUN", "Cache", "Call", "Content", "Kept", "Raised", "Returned", "Timing"]
+
+Value = TypeVar("Value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """Bytes that many calls have in common.
+
+    Attributes:
+        name: Their name; equal bytes have the same name.
+        data: The bytes; None if the process already holds them.
+        evict: Names of what the process must drop first.
+    """
+
+    name: str
+    data: bytes | None = None
+    evict: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A request to call a function.
+
+    Attributes:
+        name: What users call the task.
+        function: The pickled callable.
+        shared: The pickled shared arguments, if there are any.
+        arguments: The pickled pair (positional, keyword).
+        compression: How to compress the result.
+    """
+
+    name: str
+    function: Content
+    shared: Content | None
+    arguments: bytes
+    compression: Compression
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """When and how long a task was computed.
+
+    Attributes:
+        begun: When computing began, as a Unix time; 0 if it did not.
+        seconds: How long it took, pickling the result included.
+        blocks: How many blocks, or calls, were measured; 1 if none were.
+        block_records: The records of the first `BLOCKS_KEPT` of them.
+    """
+
+    begun: float = 0.0
+    seconds: float = 0.0
+    blocks: int = 1
+    block_records: tuple[BlockRecord, ...] = ()
+
+
+NOT_BEGUN: Final = Timing()
+
+
+@dataclasses.dataclass(frozen=True)
+class Returned:
+    """The call returned.
+
+    Attributes:
+        result: The pickled value.
+        timing: How long it took.
+    """
+
+    result: bytes
+    timing: Timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Raised:
+    """The call raised, or its arguments or result could not be unpickled or pickled.
+
+    Attributes:
+        reason: ``raised``, or ``refused`` if the result cannot be pickled.
+        error: The exception's type, qualified.
+        text: Its message.
+        traceback: The formatted traceback, from the user's code on.
+        versions: The versions in the process, for people.
+        exception: The pickled exception, if it can be pickled and unpickled.
+        timing: How long it took.
+    """
+
+    reason: Literal["raised", "refused"]
+    error: str
+    text: str
+    traceback: str
+    versions: str
+    exception: bytes | None
+    timing: Timing
+
+
+class Kept:
+    """The worker's account of what the process holds; drops the least recently used first.
+
+    Args:
+        size: How many contents the process keeps.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._names: collections.OrderedDict[str, None] = collections.OrderedDict()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def use(self, name: str, data: bytes | None) -> Content:
+        """Return the content to send for a call that uses `name`.
+
+        Args:
+            name: The content's name.
+            data: Its bytes; None if it is kept.
+        """
+        self._names[name] = None
+        self._names.move_to_end(name)
+        excess = len(self._names) - self._size
+        evict = tuple(self._names.popitem(last=False)[0] for _ in range(excess))
+        return Content(name, data, evict)
+
+
+class Cache(Generic[Value]):
+    """The contents that the process holds, as the worker orders it.
+
+    Args:
+        make: Makes the value to keep from a content's bytes.
+    """
+
+    def __init__(self, make: Callable[[bytes], Value]) -> None:
+        self._make = make
+        self._values: dict[str, Value] = {}
+
+    def use(self, content: Content) -> Value:
+        """Drop what `content` says, and return its value."""
+        for name in content.evict:
+            del self._values[name]
+        if content.data is not None:
+            self._values[content.name] = self._make(content.data)
+        return self._values[content.name]

@@ -1,0 +1,76 @@
+"""A fake builder, which stands in for docker, podman and buildah, and a stack with repositories.
+
+`image/check.sh` builds the image for real.
+"""
+
+import json
+import os
+import sys
+
+import pytest
+
+from rios_plugin_awsbatch.image.builder import BUILDERS
+from tests.image.support.programs import BUILDER, TAG
+
+VARIABLES = (
+    "BASE_IMAGE",
+    "BUILDER",
+    "BUILD_OPTIONS",
+    "EXTRA_PACKAGES",
+    "IMAGE",
+    "PIP_PACKAGES",
+    "PLATFORM",
+    "RIOS_VER",
+)
+STACK = """
+AWSTemplateFormatVersion: '2010-09-09'
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+Outputs:
+  BatchECR:
+    Value: !Sub '${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/riosecr'
+  BatchECRMain:
+    Value: !Sub '${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/riosecrmain'
+  BatchArchitecture:
+    Value: arm64
+"""
+
+
+@pytest.fixture
+def builder(tmp_path, monkeypatch):
+    """Three builders that come first on PATH and only record their calls; returns the calls."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in BUILDERS:
+        (programs / name).write_text(f"#!{sys.executable}\n{BUILDER}")
+        (programs / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    calls.touch()
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CALLS", str(calls))
+    monkeypatch.setenv("TAG", TAG)
+    # Where there is no stack, nobody is to be asked for credentials.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return lambda: [json.loads(line) for line in calls.read_text().splitlines()]
+
+
+@pytest.fixture
+def repositories(cloud, monkeypatch):
+    """A stack with outputs that name its repositories, which the environment names."""
+    cloud.cloudformation.create_stack(StackName="repositories", TemplateBody=STACK)
+    monkeypatch.setenv("RIOS_AWSBATCH_STACK", "repositories")
+    yield cloud
+    cloud.cloudformation.delete_stack(StackName="repositories")
+
+
+@pytest.fixture
+def bare(cloud, monkeypatch):
+    """A stack without outputs, which the environment names."""
+    template = STACK.partition("Outputs:")[0]
+    cloud.cloudformation.create_stack(StackName="bare", TemplateBody=template)
+    monkeypatch.setenv("RIOS_AWSBATCH_STACK", "bare")
+    yield cloud
+    cloud.cloudformation.delete_stack(StackName="bare")

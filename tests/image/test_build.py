@@ -1,0 +1,146 @@
+"""Building the image."""
+
+import subprocess
+import tarfile
+
+import pytest
+
+import rios_plugin_awsbatch
+from rios_plugin_awsbatch.image.builder import TAG_FILE
+from tests.image.support.programs import (
+    DOCKERFILE,
+    FOLDER,
+    TAG,
+    arguments,
+    make,
+    rios_awsbatch,
+    verbs,
+)
+
+
+def test_build(builder):
+    """The image gets the wheel of this very package, and one more tag that tells what is in it."""
+    done = rios_awsbatch("image", "build", "--builder", "podman")
+    assert done.stdout == f"Built rios:latest\nBuilt rios:{TAG}\n", done.stderr
+    build, ask, tag = builder()
+    wheel = f"rios_plugin_awsbatch-{rios_plugin_awsbatch.__version__}-py3-none-any.whl"
+    assert build["files"] == ["Dockerfile", f"packages/{wheel}"]
+    assert build["dockerfile"] == DOCKERFILE
+    assert arguments(build)["RIOS"].endswith("/rios-2.0.9/rios-2.0.9.tar.gz")
+    options = ["--rm", "--pull=never", "--entrypoint=cat"]
+    assert ask["words"] == ["run", *options, "rios:latest", TAG_FILE]
+    assert tag["words"] == ["tag", "rios:latest", f"rios:{TAG}"]
+
+
+def test_build_with_all_options(builder):
+    """Packages, base image, platform, name and further options arrive as they are."""
+    options = {
+        "--extra-packages": "python3-scipy less",
+        "--pip-packages": "xarray[io]>=2024 zarr",
+        "--name": "mine",
+        "--base-image": "ghcr.io/osgeo/gdal:x",
+        "--platform": "linux/arm64",
+        "--options": "--no-cache --label 'a b'",
+        "--rios": "1.4.17",
+    }
+    done = rios_awsbatch("image", "build", *(word for pair in options.items() for word in pair))
+    assert done.returncode == 0, done.stderr
+    build = builder()[0]
+    assert build["words"][:3] == ["build", "--tag=mine:latest", "--platform=linux/arm64"]
+    assert build["words"][-4:-1] == ["--no-cache", "--label", "a b"]
+    assert arguments(build) == {
+        "BASE_IMAGE": "ghcr.io/osgeo/gdal:x",
+        "RIOS": "https://github.com/ubarsc/rios/releases/download/rios-1.4.17/rios-1.4.17.tar.gz",
+        "EXTRA_PACKAGES": "python3-scipy less",
+        "PIP_PACKAGES": "xarray[io]>=2024 zarr",
+    }
+
+
+@pytest.mark.usefixtures("repositories")
+def test_build_for_the_machines_of_the_stack(builder):
+    """If there is a stack, the image is built for its machines, unless a platform is given."""
+    assert rios_awsbatch("image", "build").returncode == 0
+    assert rios_awsbatch("image", "build", "--platform", "linux/amd64").returncode == 0
+    builds = [call["words"] for call in builder() if call["words"][0] == "build"]
+    assert [words[2] for words in builds] == ["--platform=linux/arm64", "--platform=linux/amd64"]
+
+
+def test_a_local_rios(builder, tmp_path):
+    """A local archive or folder of RIOS goes into the build context."""
+    folder = tmp_path / "rios"
+    folder.mkdir()
+    (folder / "setup.py").write_text("")
+    archive = tmp_path / "rios-2.1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, "rios-2.1")
+    for given, name in ((archive, "rios-2.1.tar.gz"), (folder, "rios.tar.gz")):
+        assert rios_awsbatch("image", "build", "--rios", given).returncode == 0
+        build = [call for call in builder() if call["words"][0] == "build"][-1]
+        assert f"packages/{name}" in build["files"]
+        assert arguments(build)["RIOS"] == f"/packages/{name}"
+    missing = rios_awsbatch("image", "build", "--rios", "nowhere.tar.gz")
+    assert missing.returncode == 1
+    told = "RIOS nowhere.tar.gz is neither a version such as 2.0.9, nor a URL, nor an archive or a "
+    assert told in missing.stderr
+
+
+def test_buildah_needs_a_container(builder):
+    """buildah does not run images: the tag is read in a container, which is then removed."""
+    done = rios_awsbatch("image", "build", "--builder", "buildah")
+    assert f"Built rios:{TAG}" in done.stdout, done.stderr
+    assert verbs(builder()) == ["build", "from", "run", "rm", "tag"]
+
+
+def test_a_build_that_fails(builder, monkeypatch):
+    """The error has the builder's exit status, and nothing is tagged."""
+    monkeypatch.setenv("FAILS_AT", "build")
+    done = rios_awsbatch("image", "build", "--builder", "docker")
+    assert done.returncode == 1
+    assert "rios-awsbatch: `docker build` failed with exit status 125; " in done.stderr
+    assert verbs(builder()) == ["build"]
+
+
+def test_a_builder_that_is_not_installed():
+    """The error names the other builders."""
+    done = rios_awsbatch("image", "build", "--builder", "kaniko")
+    assert done.returncode == 1
+    assert "kaniko cannot be run: No such file or directory." in done.stderr
+    assert "docker, podman, buildah" in done.stderr
+
+
+@pytest.mark.usefixtures("repositories")
+def test_make_builds_and_pushes(builder):
+    """make does all of it, with variables from the environment and the command line."""
+    environment = {"RIOS_AWSBATCH_REGION": "ap-southeast-2", "EXTRA_PACKAGES": "less python3-yaml"}
+    done = make("PIP_PACKAGES=xarray zarr", **environment)
+    assert done.returncode == 0, done.stderr
+    assert verbs(builder())[:3] == ["build", "run", "tag"]
+    assert verbs(builder())[-1] == "push"
+    given = arguments(builder()[0])
+    assert (given["EXTRA_PACKAGES"], given["PIP_PACKAGES"]) == ("less python3-yaml", "xarray zarr")
+
+
+def test_make_needs_a_region_to_push_to(builder):
+    """Building needs none; pushing is refused if nobody has named one."""
+    done = make("push")
+    assert done.returncode != 0
+    assert "RIOS_AWSBATCH_REGION is not set" in done.stderr
+    assert builder() == []
+    assert make("build", "BUILDER=podman").returncode == 0
+
+
+def test_check_says_why_it_skips(tmp_path):
+    """Without its tools, the check of a real image is skipped with a reason."""
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
+    done = subprocess.run(
+        [tmp_path / "bash", FOLDER / "check.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (
+        0,
+        "image/check.sh: skipped: there is no buildah here (apt-get install buildah debootstrap)\n",
+    )

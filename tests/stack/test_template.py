@@ -1,0 +1,157 @@
+"""The template as a file: its parameters, names and outputs, and the documents about it."""
+
+import json
+import re
+
+from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch, stack
+from tests.stack.support.template import (
+    DEFINITIONS,
+    OUTPUTS,
+    PARAMETERS,
+    REPOSITORIES,
+    RESOURCES,
+    ROOT,
+    TEMPLATE,
+    TEXT,
+    properties,
+    texts,
+)
+
+# The file
+
+
+def test_fits_into_a_request():
+    """CloudFormation takes a template of up to 51,200 bytes without a bucket to put it into."""
+    assert len(TEXT.encode()) <= 51_200
+
+
+def test_has_no_account_region_or_partition_of_its_own():
+    """It works in every partition and region; the one region that it names has two zones."""
+    assert "arn:aws:" not in TEXT
+    assert set(re.findall(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b", TEXT)) == {"us-west-1"}
+    assert "amazonaws.com" not in TEXT.replace("ecs-tasks.amazonaws.com", "").replace(
+        "com.amazonaws.${AWS::Region}", ""
+    )
+
+
+def test_every_parameter_has_a_default_and_a_description():
+    """A stack can be created from the console without an answer to any question."""
+    for name, parameter in PARAMETERS.items():
+        assert "Default" in parameter, name
+        assert parameter["Description"], name
+
+
+def test_parameters_that_rios_s_users_know_are_there():
+    """RIOS's own parameters have the same names and defaults; zones are the region's."""
+    known = {
+        "ServiceName": "rios",
+        "VCPUS": 1,
+        "MaxMemory": 4000,
+        "MaxJobs": 32,
+        "AZ1": "",
+        "AZ2": "",
+        "AZ3": "",
+    }
+    assert {name: PARAMETERS[name]["Default"] for name in known} == known
+
+
+# Names and outputs
+
+
+def test_names_that_rios_s_users_know():
+    """With the default service name, things are called as RIOS calls them."""
+    known = {
+        "BatchProcessingJobQueue": ("JobQueueName", "riosJobQueue"),
+        "BatchProcessingJobQueueMain": ("JobQueueName", "riosJobQueueMain"),
+        "BatchProcessingJobDefinition": ("JobDefinitionName", "riosJobDefinition"),
+        "BatchProcessingJobDefinitionMain": ("JobDefinitionName", "riosJobDefinitionMain"),
+        "BatchProcessingJobDefinitionMainScript": (
+            "JobDefinitionName",
+            "riosJobDefinitionMainScript",
+        ),
+        "BatchInQueue": ("QueueName", "riosInQueue"),
+        "BatchOutQueue": ("QueueName", "riosOutQueue"),
+    }
+    for name, (prop, text) in known.items():
+        condition, named, otherwise = properties(name)[prop]["If"]
+        assert (condition, named["Sub"].replace("${ServiceName}", "rios")) == ("Named", text)
+        # With a hyphen, so that the names of a stack called "rios" are not those of the stack RIOS.
+        assert otherwise["Sub"] == named["Sub"].replace("${ServiceName}", "${AWS::StackName}-")
+    assert PARAMETERS["ServiceName"]["AllowedPattern"] == "[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
+    for name, text in zip(REPOSITORIES, ("riosecr", "riosecrmain"), strict=True):
+        named = properties(name)["RepositoryName"]["If"][2]
+        assert named["If"][1]["Sub"].replace("${ServiceName}", "rios") == text
+        assert named["If"][2] == {"Ref": "AWS::NoValue"}
+
+
+def test_only_one_stack_takes_the_default_names():
+    """The default names are the stack RIOS's; another stack has them only with a service name."""
+    rios, given = TEMPLATE["Conditions"]["Named"]["Or"]
+    assert rios == {"Equals": [{"Ref": "AWS::StackName"}, "RIOS"]}
+    assert given == {"Not": [{"Equals": [{"Ref": "ServiceName"}, "rios"]}]}
+
+
+def test_outputs_that_rios_s_users_know():
+    """Every output of RIOS's own templates is there, whatever the parameters are."""
+    known = {
+        "VPC",
+        "ComputeEnvironmentArn",
+        "ComputeEnvironmentMainArn",
+        "BatchMaxVCPUS",
+        "BatchECR",
+        "BatchECRMain",
+        "BatchInQueue",
+        "BatchOutQueue",
+    }
+    known |= {"BatchBucket", "BatchMaxJobs", "BatchVCPUS"}
+    known |= {
+        f"{name}{what}"
+        for name in ("BatchProcessingJobQueue", *DEFINITIONS[:2])
+        for what in ("Name", "Arn")
+    }
+    known |= {"BatchProcessingJobQueueNameMain", "BatchProcessingJobQueueMainArn"}
+    assert known <= OUTPUTS.keys()
+    assert not [name for name, output in OUTPUTS.items() if "Condition" in output]
+
+
+def test_outputs_of_names_follow_the_things():
+    """Names are read from the ARNs of what was made, not put together a second time."""
+    outputs = {name: f"{name}Name" for name in ("BatchProcessingJobQueue", *DEFINITIONS)}
+    outputs["BatchProcessingJobQueueMain"] = "BatchProcessingJobQueueNameMain"
+    for name, output in outputs.items():
+        assert name in texts(OUTPUTS[output]["Value"])
+
+
+# The documents
+
+
+def test_the_policy_to_paste_covers_what_the_template_makes():
+    """The policy in docs/aws.md is short enough, and covers each service in the template."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "aws.md").read_text(), re.DOTALL)
+    policy = json.loads(text)
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144, "a managed policy's size"
+    services = {
+        action.partition(":")[0] for one in policy["Statement"] for action in texts([one["Action"]])
+    }
+    used = {resource["Type"].split("::")[1].lower() for resource in RESOURCES.values()}
+    assert used | {"cloudformation"} <= services
+
+
+def test_the_documents_name_options_and_outputs_that_exist():
+    """All outputs, and all options of the stack's commands, that the documents name exist."""
+    words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
+    assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= OUTPUTS.keys()
+    commands = [*stack.commands.values(), createbatch, deletebatch]
+    known = {word for command in commands for option in command.params for word in option.opts}
+    foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
+    assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
+
+
+def test_the_policy_for_another_image_is_one_that_aws_takes():
+    """The policy in docs/image.md has the names of the copies, and of the roles that they need."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "image.md").read_text(), re.DOTALL)
+    copies, roles = json.loads(text)["Statement"]
+    assert copies["Resource"].endswith(":job-definition/riosJobDefinitionMain-*")
+    assert {
+        role.rpartition("RIOS-")[2].removesuffix("-*") for role in roles["Resource"]
+    } <= RESOURCES.keys()
