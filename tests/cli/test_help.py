@@ -2,15 +2,16 @@
 
 import functools
 import re
+from importlib.resources import files
 
 import click
 import pytest
 import yaml
-from rios_plugin_awsbatch.shipped import folder
 
 from rios_plugin_awsbatch.cli.__main__ import COMMANDS, commands
 from rios_plugin_awsbatch.cli.stack import createbatch, stack
 from rios_plugin_awsbatch.cli.stack_options import PARAMETERS, template_defaults
+from rios_plugin_awsbatch.stack.template import template_text
 from tests.cli.support import all_commands, help_of
 
 ALL = all_commands()
@@ -26,7 +27,7 @@ _Template.add_multi_constructor("!", lambda *_: None)
 @functools.cache
 def parameters():
     """Return the defaults of the template's parameters, read by YAML's rules."""
-    template = yaml.load((folder("stack") / "batch.yaml").read_text(), _Template)
+    template = yaml.load(template_text(), _Template)
     return {name: str(value["Default"]) for name, value in template["Parameters"].items()}
 
 
@@ -126,7 +127,7 @@ def test_commands_are_in_alphabetical_order():
 
 def test_the_base_image_that_is_named_is_the_dockerfile_s():
     """And RIOS's version is that which is built."""
-    dockerfile = (folder("image") / "Dockerfile").read_text()
+    dockerfile = files("rios_plugin_awsbatch.image").joinpath("Dockerfile").read_text()
     shown = options_in(help_of("build", ALL["rios-awsbatch image build"]))
     (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
     assert f"[default: {base}]" in shown["--base-image"]

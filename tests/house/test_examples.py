@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "rios_plugin_awsbatch" / "demo" / "scene" / "L7_ETMs.tif"
 
 

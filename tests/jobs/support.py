@@ -109,9 +109,10 @@ def image_of(cloud, definition):
 
 
 def definitions(cloud):
-    """Return the names of the job definitions that can be used."""
+    """Return the names of the stack's job definitions that can be used, and of their copies."""
     found = cloud.batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
-    return sorted(definition["jobDefinitionName"] for definition in found)
+    names = sorted(definition["jobDefinitionName"] for definition in found)
+    return [name for name in names if name.startswith(DEFINITIONS[0])]
 
 
 def job(cloud, identity):

@@ -117,7 +117,7 @@ def test_a_worker_that_cannot_read_its_tasks_ends_the_run(cloud):
     """An authentic message of another version of the package ends the run, and says what to do."""
     with BatchExecutor(1) as executor:
         assert executor.submit(len, "warm").result(60) == 4
-        exchange = executor._lease.run._exchange
+        exchange = executor._lease.result().run._exchange
         body = '{"kind":"task of tomorrow"}'
         exchange.tasks.send(
             [f"{WIRE_VERSION}.{exchange.key.run}.{exchange.key.mac(body.encode())}.{body}"]
