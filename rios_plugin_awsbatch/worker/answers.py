@@ -9,9 +9,9 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError
+from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
-    Block,
     Failure,
     Measures,
     Payload,
@@ -21,7 +21,7 @@ from rios_plugin_awsbatch.wire.messages import (
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
-from .calls import NOT_BEGUN, Raised, Returned, Timing
+from .calls import NOT_BEGUN, Raised, Returned
 from .inflight import HeldTask
 
 __all__ = ["Answers", "Outcome", "Refused"]
@@ -41,7 +41,7 @@ class Refused:
     """
 
     error: Exception
-    timing: Timing = NOT_BEGUN
+    timing: Measured = NOT_BEGUN
 
 
 Outcome: TypeAlias = Returned | Raised | Refused
@@ -165,16 +165,10 @@ class Answers:
         )
 
 
-def _measures(held: HeldTask, timing: Timing, *, bytes_out: int = 0) -> Measures:
+def _measures(held: HeldTask, timing: Measured, *, bytes_out: int = 0) -> Measures:
     return Measures(
         attempt=held.attempt,
-        begun=timing.begun,
-        seconds=timing.seconds,
         bytes_in=held.task.arguments.size,
         bytes_out=bytes_out,
-        blocks=timing.blocks,
-        block_records=tuple(
-            Block(name=block.name, begun=block.begun, seconds=block.seconds)
-            for block in timing.block_records
-        ),
+        measured=timing,
     )

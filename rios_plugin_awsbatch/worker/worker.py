@@ -41,12 +41,12 @@ from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS
 from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError, UnreadableError
+from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.settings import WorkerSettings
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
 from .answers import Answers, Outcome, Refused
-from .calls import Timing
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
@@ -140,12 +140,12 @@ class Worker:
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
                 return None
-            timing = Timing(begun, time.monotonic() - start)
+            timing = Measured(begun=begun, seconds=time.monotonic() - start)
             return self._after_death(held, self._compute.replace(), timing)
         except (AWSBatchException, *AWS_ERRORS) as error:
             return Refused(error)
 
-    def _after_death(self, held: HeldTask, death: Death, timing: Timing) -> Refused | None:
+    def _after_death(self, held: HeldTask, death: Death, timing: Measured) -> Refused | None:
         """Have another attempt made at a task whose process died, or give it up."""
         task = held.task
         log.warning(
