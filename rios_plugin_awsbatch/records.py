@@ -1,8 +1,9 @@
 """What became of tasks, blocks, workers and runs: one frozen record each.
 
-A worker measures each task and its blocks. Its result message carries the measures, so they cost no
-request. Main adds what it knows, and hands the record to hooks, statistics and the log. Whatever
-chooses how much to send or to fetch reads the same records, through `TypicalSeconds`.
+A worker measures each task and its blocks. Its result message carries the measures, so they cost
+no request. Main adds what it knows, and hands the record to hooks, statistics and the log. Whatever
+chooses how much to send or to fetch learns through `TypicalSeconds`: main from the records, a
+worker from its own clock.
 
 Times are Unix times in seconds, by the clock of the machine that took them.
 """
@@ -59,7 +60,7 @@ class TaskRecord:
         task: The task's number within the run; -1 for what main computed itself.
         name: What users call it: the place of its (first) block, or the function's name.
         blocks: How many blocks, or calls, it is made of.
-        worker: Who computed it; `MAIN` if main did.
+        worker: Who computed it; `MAIN` if main did, empty if nobody did.
         attempt: The number of the attempt that gave this outcome, from 1.
         sent: When main sent it.
         begun: When the worker began to compute; 0 if it never did.

@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import os
 import signal
 
 import hypothesis
@@ -20,9 +21,15 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Run one process more than there are cores, because tests often wait, but not too many."""
+    return min((os.cpu_count() or 1) + 1, 8)
+
+
 @pytest.fixture(scope="session")
 def local_aws():
-    """One embedded AWS for the whole session; not activated."""
+    """One embedded AWS for all tests of a process; not activated."""
     with LocalAWS(workers=WORKERS, stop_grace=2.0) as aws:
         yield aws
 

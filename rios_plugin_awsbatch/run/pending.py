@@ -11,7 +11,7 @@ from typing import Any
 from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException, RemoteError
-from rios_plugin_awsbatch.records import MAIN, BlockRecord, Outcome, TaskRecord
+from rios_plugin_awsbatch.records import BlockRecord, Outcome, TaskRecord
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Failure, Measures, Result
@@ -77,8 +77,10 @@ class Pending:
     @property
     def open(self) -> bool:
         """Whether tasks can be added."""
+        if os.getpid() != self._owner:  # first: a thread of the parent's may have held the lock
+            return False
         with self._changed:
-            return not self._closing and self._broken is None and os.getpid() == self._owner
+            return not self._closing and self._broken is None
 
     @property
     def closing(self) -> bool:
@@ -236,10 +238,13 @@ class Pending:
     def _finish(self, task: _Task, record: TaskRecord, value: Any, error: Exception | None) -> None:
         self._totals.note(record)
         task.future.record = record
-        if error is None:
-            task.future.set_result(value)
-        else:
-            task.future.set_exception(error)
+        try:
+            if error is None:
+                task.future.set_result(value)
+            else:
+                task.future.set_exception(error)
+        except BaseException:  # sys.exit in a user's callback must not end a thread of the run
+            log.exception("run=%s task=%d a callback of its future failed", self._run, task.number)
         self._tell(task, record)
 
     def _tell(self, task: _Task, record: TaskRecord) -> None:
@@ -251,7 +256,7 @@ def _record(  # noqa: PLR0913, PLR0917 - what is known, from three sides
     run: str,
     task: _Task,
     outcome: Outcome,
-    worker: str = MAIN,
+    worker: str = "",
     measures: Measures | None = None,
     requests: int = 0,
 ) -> TaskRecord:

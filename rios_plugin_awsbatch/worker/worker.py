@@ -50,7 +50,7 @@ from .calls import Timing
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
-from .process import ComputeProcess
+from .process import ComputeProcess, Death
 from .replier import Replier
 
 __all__ = ["Worker"]
@@ -88,7 +88,7 @@ class Worker:
         self._compute = compute
         self._ended = threading.Event()
         self._in_flight = InFlight()
-        self._answers = Answers(exchange, clients, name)
+        self._answers = Answers(exchange, clients, name, self._ended)
         visibility = settings.visibility_timeout
         self._replier = Replier(exchange, self._answers, self._in_flight, name, visibility)
         self._fetcher = Fetcher(
@@ -145,7 +145,7 @@ class Worker:
         except (AWSBatchException, *AWS_ERRORS) as error:
             return Refused(error)
 
-    def _after_death(self, held: HeldTask, how: str, timing: Timing) -> Refused | None:
+    def _after_death(self, held: HeldTask, death: Death, timing: Timing) -> Refused | None:
         """Have another attempt made at a task whose process died, or give it up."""
         task = held.task
         log.warning(
@@ -155,13 +155,13 @@ class Worker:
             task.name,
             self._name,
             held.attempt,
-            how,
+            death,
         )
         if held.attempt >= self._settings.max_attempts:
-            remedy = MEMORY_REMEDY if "SIGKILL" in how else CRASH_REMEDY
+            remedy = MEMORY_REMEDY if death.killed else CRASH_REMEDY
             sentence = (
-                f"{task.name}: the process that computed it {how}, {held.attempt} times in a row. "
-                f"{remedy}"
+                f"{task.name}: the process that computed it {death}, {held.attempt} times in a "
+                f"row. {remedy}"
             )
             return Refused(TaskLostError(sentence), timing)
         self._in_flight.drop([held])

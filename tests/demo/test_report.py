@@ -1,10 +1,15 @@
 """The demo's report: sums of the records of its blocks."""
 
+import io
 import threading
 
+import pytest
+from rich.console import Console
+
+from rios_plugin_awsbatch.demo.job import run_demo
 from rios_plugin_awsbatch.demo.report import BlockTotals, counted_blocks
 from rios_plugin_awsbatch.records import MAIN
-from tests.demo.support import record_block
+from tests.demo.support import NO_GDAL, record_block
 
 
 def test_blocks_of_workers_and_of_main_are_summed_up_apart():
@@ -40,3 +45,18 @@ def test_nothing_is_counted_after_the_demo():
         pass
     record_block("a worker")
     assert counter.totals(0) == (BlockTotals(), BlockTotals())
+
+
+@pytest.mark.gdal
+@pytest.mark.skipif(bool(NO_GDAL), reason=NO_GDAL or "GDAL is there")
+@pytest.mark.usefixtures("warm")
+def test_on_batch_the_records_are_those_of_workers_and_of_main(scene_path, tmp_path, monkeypatch):
+    """Main computes the first block of each round, and workers the others."""
+    monkeypatch.setenv("RIOS_AWSBATCH_QUICK_BLOCKS", "workers")
+    report = run_demo(scene_path, tmp_path / "ndvi.tif", 2, 64, Console(file=io.StringIO()))
+    assert (report.in_workers.blocks, report.in_main.blocks) == (24, 12)
+    assert report.workers in {1, 2}
+    assert report.in_workers.seconds > 0
+    assert report.in_main.seconds > 0
+    assert report.bytes_sent > 0
+    assert report.bytes_received > 24 * 64 * 64
