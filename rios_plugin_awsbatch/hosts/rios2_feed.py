@@ -30,6 +30,7 @@ from .rios2_params import ExtraParams
 from .rios2_reader import InputReader, split_files
 from .rios2_remote import BlockComputer, block_name
 from .rios2_tasks import TaskPlan
+from .rios_context import ApplyContext, log_withheld
 
 __all__ = ["Feed"]
 
@@ -54,10 +55,10 @@ class Feed:
     def __init__(self, run: Run, params: ExtraParams, apply: Apply) -> None:
         self._run = run
         self._controls = apply.controls
-        main_files, worker_files = split_files(
-            apply.infiles, params.read, rios_reads=apply.inputs is not None
-        )
+        context = ApplyContext()
+        main_files, worker_files = _split_files(apply, params.read, context)
         computer = BlockComputer(
+            context,
             apply.function,
             apply.infiles,
             worker_files,
@@ -117,3 +118,16 @@ class Feed:
             name = f"{name} and {len(blocks) - 1} more"
         future = self._run.submit(self._function, (task,), name=name, shared=self._shared)
         self._collector.expect(blocks, future)
+
+
+def _split_files(apply: Apply, read: str, context: ApplyContext) -> tuple[Any, Any]:
+    """Return the files that main reads and those that workers read.
+
+    If workers lack credentials that the script has given GDAL, main reads what it can.
+    """
+    withheld = context.state.withheld
+    main_reads = bool(withheld) and read == "auto"
+    log_withheld(context.state, "; main reads all inputs" if main_reads else "")
+    return split_files(
+        apply.infiles, "main" if main_reads else read, rios_reads=apply.inputs is not None
+    )

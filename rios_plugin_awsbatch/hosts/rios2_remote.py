@@ -15,10 +15,12 @@ from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager
 
 from rios_plugin_awsbatch.records import measured_block
 
+from .rios_context import ApplyContext, close_with_apply
+
 try:
-    from osgeo import gdal, osr
+    from osgeo import osr
 except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
-    gdal = osr = None
+    osr = None
 
 __all__ = ["BlockComputer", "Computed", "block_name"]
 
@@ -40,9 +42,12 @@ class Computed:
 
 
 class BlockComputer:
-    """Computes blocks of one ``apply``. A worker keeps it, and with it the files it has opened.
+    """Computes blocks of one ``apply``.
+
+    A worker keeps it, and with it the files it has opened, until a task of another ``apply`` comes.
 
     Args:
+        context: The ``apply``.
         func: The user's function.
         infiles: All input files.
         read_here: The files that workers read; main has read the others.
@@ -53,6 +58,7 @@ class BlockComputer:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what RIOS gives one by one
         self,
+        context: ApplyContext,
         func: Callable[..., Any],
         infiles: Any,
         read_here: Any,
@@ -61,6 +67,7 @@ class BlockComputer:
         all_info: Any,
     ) -> None:
         self.func = func
+        self._context = context
         self._infiles = infiles
         self._read_here = read_here
         self._controls = copy.copy(controls)
@@ -86,6 +93,10 @@ class BlockComputer:
                 inputs that main has read, None if it has read none.
         """
         *otherargs, blocks = arguments
+        with self._context.entered():
+            return self._computed(otherargs, blocks)
+
+    def _computed(self, otherargs: Sequence[Any], blocks: Any) -> Computed:
         self._controls.loggingstream = sys.stdout
         before = cloudpickle.dumps(otherargs)
         timings = Timers()
@@ -114,9 +125,15 @@ class BlockComputer:
     def _read(self, block: Any) -> Any:
         if self._reader is None:
             self._reader = _Reader()
+            close_with_apply(self._close)
         return self._reader.read(
             self._read_here, self._workinggrid, block, self._all_info, self._controls
         )
+
+    def _close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_reader": None}
@@ -126,8 +143,6 @@ class _Reader:
     """Holds the open files, temporary files and rasterized vectors of this process."""
 
     def __init__(self) -> None:
-        if gdal is not None:
-            gdal.UseExceptions()
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
         self._rasterized = RasterizationMgr()
@@ -144,6 +159,11 @@ class _Reader:
             self._temporary,
             self._rasterized,
         )
+
+    def close(self) -> None:
+        """Close the files, and delete the temporary ones."""
+        self._open.clear()
+        del self._rasterized, self._temporary
 
 
 def block_name(block: Any, controls: Any) -> str:
