@@ -19,7 +19,7 @@ from typing import Any, Final
 __all__ = ["ProcessState", "WarningFilter", "current_state"]
 
 # In this order: since GDAL 3.7, what is said to gdal holds for ogr and osr too.
-_MODULES: Final = ("osgeo.gdal", "osgeo.ogr", "osgeo.osr")
+_MODULES: Final[tuple[str, ...]] = ("osgeo.gdal", "osgeo.ogr", "osgeo.osr")
 _SECRET_PARTS: Final = {"KEY", "KEYS", "SAS", "AUTHORIZATION", "PROFILE", "COOKIE", "ROLE"}
 _SECRET_WORDS: Final = re.compile(
     "SECRET|PASSW|PWD|TOKEN|HEADER|CREDENTIAL|OAUTH|BEARER|PRIVATE|CONNECTION_STRING|ACCESS_KEY"
@@ -207,11 +207,12 @@ def _filters() -> tuple[WarningFilter, ...]:
         WarningFilter(
             action,
             _pattern(message),
-            (category.__module__, category.__qualname__),
+            (one.__module__, one.__qualname__),
             _pattern(module),
             line,
         )
         for action, message, category, module, line in warnings.filters
+        for one in (category if isinstance(category, tuple) else (category,))
     )
 
 
