@@ -84,12 +84,10 @@ class ProcessState:
         modules = {name: module for name in self.raises if (module := _imported(name)) is not None}
         before = {name: bool(module.GetUseExceptions()) for name, module in modules.items()}
         try:
-            for name, module in modules.items():
-                _set_exceptions(module, raises=self.raises[name])
+            _set_exceptions(modules, self.raises)
             yield
         finally:
-            for name, module in modules.items():
-                _set_exceptions(module, raises=before[name])
+            _set_exceptions(modules, before)
 
     @contextlib.contextmanager
     def _filtered(self) -> Iterator[None]:
@@ -152,12 +150,18 @@ def _imported(name: str) -> Any:
         return None
 
 
-def _set_exceptions(module: Any, *, raises: bool) -> None:
-    if bool(module.GetUseExceptions()) != raises:
-        if raises:
+def _set_exceptions(modules: Mapping[str, Any], raises: Mapping[str, bool]) -> None:
+    if all(bool(module.GetUseExceptions()) == raises[name] for name, module in modules.items()):
+        return
+    # GDAL 3.6 keeps a stack: the module that was turned on last must be turned off first. Which
+    # one that is depends on the user's code, and a handler of its own on top forbids it.
+    for module in list(modules.values())[::-1] * len(modules):
+        if module.GetUseExceptions():
+            with contextlib.suppress(RuntimeError):
+                module.DontUseExceptions()
+    for name, module in modules.items():
+        if raises[name] and not module.GetUseExceptions():
             module.UseExceptions()
-        else:
-            module.DontUseExceptions()
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -6,9 +6,10 @@
     numReadWorkers if main reads)
     TaskPlan: blocks of a task
     InputReader: read in main   --->   workers read    --->   Collector: insert into RIOS's buffer
-    what workers cannot open           the rest, and                        |
-          ^                            compute                              v
-          '--- room for another task <-----------------------'  RIOS's main thread writes
+    what workers cannot open           the rest, and                |       |
+          ^                            compute                      |       v
+          |--- room for another task <-----------------------------'   RIOS's main thread writes
+          '--- blocks that a worker could not read: `Rereader` reads them in main (0 or 1 threads)
 
 What the threads share, and the lock that guards it: `TaskPlan` (blocks left, measurements),
 `Collector` (expected tasks, what to hand back), `Ending` (that it ends once), RIOS's ``Timers``. No
@@ -29,6 +30,7 @@ from .rios2_ending import Ending
 from .rios2_params import ExtraParams
 from .rios2_reader import InputReader, split_files
 from .rios2_remote import BlockComputer, block_name
+from .rios2_rereader import Rereader
 from .rios2_tasks import TaskPlan
 from .rios_context import ApplyContext, log_withheld
 
@@ -62,6 +64,7 @@ class Feed:
             apply.function,
             apply.infiles,
             worker_files,
+            params.read == "auto",
             apply.controls,
             apply.workinggrid,
             apply.all_info,
@@ -73,7 +76,8 @@ class Feed:
         self._ending = Ending(apply)
         self._plan = TaskPlan(apply.blocks, apply.workers, params.blocks_per_task)
         self._reader = InputReader(apply, main_files, self._ending, timings)
-        self._collector = Collector(apply, self._plan, self._ending, timings)
+        self._rereader = Rereader(self._reader, self._submit, self._ending)
+        self._collector = Collector(apply, self._plan, self._ending, timings, self._rereader)
         self._readers = [
             threading.Thread(target=self._read_loop, name="rios_read", daemon=True)
             for _ in range(self._reader.threads)
@@ -95,6 +99,7 @@ class Feed:
         collected = self._collector.close()
         for thread in self._readers:
             thread.join(JOIN_SECONDS)
+        self._rereader.close()
         return collected
 
     # Reader threads

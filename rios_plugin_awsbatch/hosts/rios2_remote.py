@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import cloudpickle
 from rios.imagereader import readBlockAllFiles
@@ -24,6 +24,8 @@ except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
 
 __all__ = ["BlockComputer", "Computed", "block_name"]
 
+REASON_CHARACTERS: Final = 500
+
 
 @dataclasses.dataclass(frozen=True)
 class Computed:
@@ -34,11 +36,18 @@ class Computed:
         otherargs: This task's copy of the otherArgs if the function changed it; else None.
         timings: The intervals of RIOS's ``Timers``, by name: begin and end as Unix times. Before
             RIOS 2.0.7, ``Timers`` itself cannot be pickled.
+        unread: Why the worker cannot read the inputs, if main should read them and send the blocks
+            again; empty otherwise. Then there are no outputs.
     """
 
     outputs: list[Any]
     otherargs: Any
     timings: dict[str, list[tuple[float, float]]]
+    unread: str = ""
+
+
+class _UnreadError(Exception):
+    """An input cannot be read here; the text says why."""
 
 
 class BlockComputer:
@@ -51,6 +60,7 @@ class BlockComputer:
         func: The user's function.
         infiles: All input files.
         read_here: The files that workers read; main has read the others.
+        main_may_read: Whether to hand blocks back with inputs that cannot be read here.
         controls: The controls of ``apply``.
         workinggrid: RIOS's working grid.
         all_info: RIOS's information about the input files.
@@ -62,6 +72,7 @@ class BlockComputer:
         func: Callable[..., Any],
         infiles: Any,
         read_here: Any,
+        main_may_read: bool,  # noqa: FBT001 - as the others
         controls: Any,
         workinggrid: Any,
         all_info: Any,
@@ -70,6 +81,7 @@ class BlockComputer:
         self._context = context
         self._infiles = infiles
         self._read_here = read_here
+        self._main_may_read = main_may_read
         self._controls = copy.copy(controls)
         # For main only: streams, terminals and functions, which often cannot be pickled.
         self._controls.progress = None
@@ -94,7 +106,11 @@ class BlockComputer:
         """
         *otherargs, blocks = arguments
         with self._context.entered():
-            return self._computed(otherargs, blocks)
+            try:
+                return self._computed(otherargs, blocks)
+            except _UnreadError as error:
+                # What the task has done to its copy of the otherArgs is dropped with it.
+                return Computed([], None, {}, unread=str(error))
 
     def _computed(self, otherargs: Sequence[Any], blocks: Any) -> Computed:
         self._controls.loggingstream = sys.stdout
@@ -111,7 +127,7 @@ class BlockComputer:
         inputs = BlockAssociations(self._infiles)
         if shipped is not None:
             vars(inputs).update(vars(shipped))
-        if vars(self._read_here):
+        if not vars(self._read_here).keys() <= (vars(shipped) if shipped else {}).keys():
             with timings.interval("reading"):
                 vars(inputs).update(vars(self._read(block)))
         info = makeReaderInfo(
@@ -126,9 +142,14 @@ class BlockComputer:
         if self._reader is None:
             self._reader = _Reader()
             close_with_apply(self._close)
-        return self._reader.read(
-            self._read_here, self._workinggrid, block, self._all_info, self._controls
-        )
+        try:
+            return self._reader.read(
+                self._read_here, self._workinggrid, block, self._all_info, self._controls
+            )
+        except Exception as error:
+            if not self._main_may_read:
+                raise
+            raise _UnreadError(f"{type(error).__name__}: {error}"[:REASON_CHARACTERS]) from error
 
     def _close(self) -> None:
         reader, self._reader = self._reader, None

@@ -1,5 +1,7 @@
 """The state of main's process, as it is reproduced in a worker."""
 
+import importlib
+import itertools
 import pickle
 import sys
 import types
@@ -123,6 +125,27 @@ def test_gdal_raises_exceptions_as_in_main(gdal, raises):
             assert gdal.GetUseExceptions() == raises
             (gdal.DontUseExceptions if raises else gdal.UseExceptions)()
         assert gdal.GetUseExceptions() == before
+
+
+@pytest.mark.gdal
+@pytest.mark.parametrize("order", list(itertools.permutations(["gdal", "ogr", "osr"])))
+def test_gdals_modules_are_restored_in_whatever_order_they_were_turned_on(gdal, order):
+    """Before GDAL 3.7, the last one must be turned off first."""
+    modules = [importlib.import_module(f"osgeo.{name}") for name in order]
+    for module in modules:
+        module.UseExceptions()
+    raising = as_main(lambda: None)
+    for module in reversed(modules):
+        module.DontUseExceptions()
+    quiet = as_main(lambda: None)
+    with raising.reproduced():
+        assert [module.GetUseExceptions() for module in modules] == [1, 1, 1]
+        with quiet.reproduced():
+            assert [module.GetUseExceptions() for module in modules] == [0, 0, 0]
+            for module in modules:
+                module.UseExceptions()
+        assert [module.GetUseExceptions() for module in modules] == [1, 1, 1]
+    assert [module.GetUseExceptions() for module in modules] == [0, 0, 0]
 
 
 @pytest.mark.gdal

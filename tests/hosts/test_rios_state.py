@@ -1,6 +1,10 @@
 """What blocks see of main's process, and keep of it, within the real RIOS of either generation."""
 
+import base64
+import functools
+import http.server
 import logging
+import threading
 
 import pytest
 
@@ -93,3 +97,61 @@ def test_main_reads_where_workers_lack_its_credentials(host, farm, remote, caplo
     (line,) = [one.getMessage() for one in caplog.records if SECRET in one.getMessage()]
     assert line.endswith("main reads all inputs")
     assert "word" not in line
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The image's address at a server that only this process has the password for."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def send_head(self):
+            word = base64.b64encode(b"user:word").decode()
+            if self.headers.get("Authorization") == f"Basic {word}":
+                return super().send_head()
+            self.send_error(401)
+            return None
+
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"/vsicurl/http://127.0.0.1:{server.server_port}/image"
+        server.shutdown()
+
+
+@needs_rios2
+def test_main_reads_what_a_worker_cannot(host, served, monkeypatch, caplog):
+    """One line says so and why; the blocks that came back are computed too."""
+    monkeypatch.setenv(SECRET, "user:word")  # which does not reach the workers that are warm
+    host.apply(functions.add_bands_whole)
+    with caplog.at_level(logging.WARNING):
+        _, written = host.apply(functions.add_bands_whole, img=served)
+    assert np.array_equal(written[0], hosted.image().sum(axis=0))
+    (line,) = [one.getMessage() for one in caplog.records if "main reads" in one.getMessage()]
+    assert "a worker cannot read an input" in line
+    assert line.endswith("main reads all inputs")
+
+
+@needs_rios2
+def test_sums_are_exact_where_main_reads_what_a_worker_cannot(host, served, monkeypatch):
+    """A task that came back has counted nothing."""
+    monkeypatch.setenv(SECRET, "user:word")
+    host.apply(functions.add_bands_whole)
+    other = {"pixels": 0, "blocks": []}
+    returned, _ = host.apply(functions.count_pixels, other, img=served)
+    assert sum(one.pixels for one in returned.otherArgsList) == hosted.ROWS * hosted.COLUMNS
+
+
+@needs_rios2
+def test_a_worker_that_must_read_says_why_it_cannot(host, served, monkeypatch, capsys):
+    """With "read": "workers", main does not read instead."""
+    monkeypatch.setenv(SECRET, "user:word")
+    host.apply(functions.add_bands_whole)
+    reads = hosted.on_batch(computeWorkerExtraParams={"read": "workers"})
+    from rios.rioserrors import WorkerExceptionError  # noqa: PLC0415 - of RIOS 2
+
+    with pytest.raises(WorkerExceptionError):
+        host.apply(functions.add_bands_whole, parallel=reads, img=served)
+    assert "401" in capsys.readouterr().err
