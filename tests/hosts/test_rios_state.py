@@ -1,6 +1,7 @@
 """What blocks see of main's process, and keep of it, within the real RIOS of either generation."""
 
 import base64
+import dataclasses
 import functools
 import http.server
 import logging
@@ -16,6 +17,7 @@ if not hosted.generation():
 import numpy as np
 from osgeo import gdal
 
+from rios_plugin_awsbatch.hosts.process_state import current_state
 from tests.hosts.support import functions
 from tests.hosts.support.contract import Contract
 from tests.hosts.support.runs import live_run
@@ -34,10 +36,8 @@ def in_workers(controls):
 
 @pytest.fixture
 def host(farm, tmp_path):
-    yield Contract(tmp_path, in_workers)
-    gdal.DontUseExceptions()
-    for name in ("GDAL_NUM_THREADS", SECRET):
-        gdal.SetConfigOption(name, None)
+    with current_state().reproduced():  # which restores GDAL's state after the test
+        yield Contract(tmp_path, in_workers)
 
 
 @pytest.fixture
@@ -55,11 +55,12 @@ def upload(host, farm, image):
 @pytest.mark.parametrize("exceptions", [True, False])
 def test_gdal_is_as_at_home(exceptions, host):
     """Its exceptions and its options, in the blocks of every worker."""
-    (gdal.UseExceptions if exceptions else gdal.DontUseExceptions)()
+    raises = dict.fromkeys(current_state().raises, exceptions)
     for threads in ("2", None):
-        gdal.SetConfigOption("GDAL_NUM_THREADS", threads)
-        _, serial = host.apply(functions.about_gdal, parallel=False)
-        _, written = host.apply(functions.about_gdal)
+        with dataclasses.replace(current_state(), raises=raises).reproduced():
+            gdal.SetConfigOption("GDAL_NUM_THREADS", threads)
+            _, serial = host.apply(functions.about_gdal, parallel=False)
+            _, written = host.apply(functions.about_gdal)
         assert np.array_equal(written, serial)
         assert set(written[3].flat) == {int(threads or 0)}
 
