@@ -19,6 +19,7 @@ from rios_plugin_awsbatch.wire.messages import Payload
 from .rios1_choice import RoundChoice
 from .rios1_main import compute_here
 from .rios1_remote import BlockFunction, block_name, split_job
+from .rios_context import ApplyContext, log_withheld
 
 __all__ = ["AWSBatchJobManager", "replace_rios_manager"]
 
@@ -80,6 +81,7 @@ class AWSBatchJobManager(_Base):
         self._choice = RoundChoice()
         self._quick = 0  # blocks that main has computed instead of sending them
         self._lease: Lease | None = None
+        self._context: ApplyContext | None = None  # of the `apply` that this manager is for
         self._statistics = Statistics()
 
     def runSubJobs(self, function: Callable[..., Any], fnInputs: Sequence[Any]) -> list[Any]:
@@ -187,7 +189,7 @@ class AWSBatchJobManager(_Base):
         if self._lease is None:
             self._lease = lease(self._settings, self.numSubJobs - 1)
         run = self._lease.run
-        block_function = run.share(BlockFunction(function), "Function")
+        block_function = run.share(BlockFunction(function, self._current_context()), "Function")
         common: dict[int, Payload] = {}  # by the identity of the otherargs
         futures: list[Future[Any]] = []
         try:
@@ -205,6 +207,14 @@ class AWSBatchJobManager(_Base):
             _cancel(futures)
             raise
         return futures
+
+    def _current_context(self) -> ApplyContext:
+        """Return the context of this ``apply``, with the state of main as it is now."""
+        if self._context is None:
+            self._context = ApplyContext()
+            log_withheld(self._context.state)
+        self._context = self._context.updated()
+        return self._context
 
 
 def replace_rios_manager(module: Any) -> None:

@@ -1,11 +1,14 @@
 """Blocks of RIOS 1.4 in a worker: what main sends, and the callable that computes it there."""
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from rios_plugin_awsbatch.records import measured_block
+
+from .rios_context import ApplyContext
 
 __all__ = ["BlockFunction", "block_name", "split_job"]
 
@@ -16,9 +19,11 @@ class BlockFunction:
 
     Attributes:
         func: The user's function.
+        context: The ``apply`` of a task; None in main, which computes in its own state.
     """
 
     func: Callable[..., Any]
+    context: ApplyContext | None = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Return a block's outputs.
@@ -27,7 +32,8 @@ class BlockFunction:
             arguments: The job info; the otherargs stand before it if they travel apart from it.
         """
         *otherargs, job_info = arguments
-        with measured_block(block_name(job_info)):
+        entered = contextlib.nullcontext() if self.context is None else self.context.entered()
+        with entered, measured_block(block_name(job_info)):
             if otherargs:
                 job_info.otherargs = otherargs[0]
             params = job_info.getFunctionParams()

@@ -14,6 +14,7 @@ from rios_plugin_awsbatch.run.pending import TaskFuture
 from .rios2_apply import Apply
 from .rios2_ending import Ending
 from .rios2_remote import Computed
+from .rios2_rereader import Rereader
 from .rios2_tasks import TaskPlan
 
 __all__ = ["Collector"]
@@ -36,13 +37,22 @@ class Collector:
         plan: Hears of each task's record.
         ending: Says when the ``apply`` is over, and reports a task's error.
         timings: Gets an interval "insert_computebuffer" for each block.
+        rereader: Gets the blocks that a worker could not read; their task keeps its room.
     """
 
-    def __init__(self, apply: Apply, plan: TaskPlan, ending: Ending, timings: Timers) -> None:
+    def __init__(
+        self,
+        apply: Apply,
+        plan: TaskPlan,
+        ending: Ending,
+        timings: Timers,
+        rereader: Rereader,
+    ) -> None:
         self._apply = apply
         self._plan = plan
         self._ending = ending
         self._timings = timings
+        self._rereader = rereader
         # Blocks come as soon as workers do, which may take minutes; `ending` reports what goes
         # wrong.
         apply.outputs.popTimeout = None
@@ -113,6 +123,10 @@ class Collector:
 
     def _take(self, blocks: Sequence[Any], future: TaskFuture) -> None:
         computed: Computed = future.result()
+        if computed.unread:
+            self._rereader.read_again(blocks, computed.unread)
+            return
+        self._rereader.note_computed()
         if future.record is not None:
             self._plan.note_task(future.record)
         timings = Timers()

@@ -6,9 +6,10 @@
     numReadWorkers if main reads)
     TaskPlan: blocks of a task
     InputReader: read in main   --->   workers read    --->   Collector: insert into RIOS's buffer
-    what workers cannot open           the rest, and                        |
-          ^                            compute                              v
-          '--- room for another task <-----------------------'  RIOS's main thread writes
+    what workers cannot open           the rest, and                |       |
+          ^                            compute                      |       v
+          |--- room for another task <-----------------------------'   RIOS's main thread writes
+          '--- blocks that a worker could not read: `Rereader` reads them in main (0 or 1 threads)
 
 What the threads share, and the lock that guards it: `TaskPlan` (blocks left, measurements),
 `Collector` (expected tasks, what to hand back), `Ending` (that it ends once), RIOS's ``Timers``. No
@@ -29,7 +30,9 @@ from .rios2_ending import Ending
 from .rios2_params import ExtraParams
 from .rios2_reader import InputReader, split_files
 from .rios2_remote import BlockComputer, block_name
+from .rios2_rereader import Rereader
 from .rios2_tasks import TaskPlan
+from .rios_context import ApplyContext, log_withheld
 
 __all__ = ["Feed"]
 
@@ -54,13 +57,14 @@ class Feed:
     def __init__(self, run: Run, params: ExtraParams, apply: Apply) -> None:
         self._run = run
         self._controls = apply.controls
-        main_files, worker_files = split_files(
-            apply.infiles, params.read, rios_reads=apply.inputs is not None
-        )
+        context = ApplyContext()
+        main_files, worker_files = _split_files(apply, params.read, context)
         computer = BlockComputer(
+            context,
             apply.function,
             apply.infiles,
             worker_files,
+            params.read == "auto",
             apply.controls,
             apply.workinggrid,
             apply.all_info,
@@ -72,7 +76,8 @@ class Feed:
         self._ending = Ending(apply)
         self._plan = TaskPlan(apply.blocks, apply.workers, params.blocks_per_task)
         self._reader = InputReader(apply, main_files, self._ending, timings)
-        self._collector = Collector(apply, self._plan, self._ending, timings)
+        self._rereader = Rereader(self._reader, self._submit, self._ending)
+        self._collector = Collector(apply, self._plan, self._ending, timings, self._rereader)
         self._readers = [
             threading.Thread(target=self._read_loop, name="rios_read", daemon=True)
             for _ in range(self._reader.threads)
@@ -94,6 +99,7 @@ class Feed:
         collected = self._collector.close()
         for thread in self._readers:
             thread.join(JOIN_SECONDS)
+        self._rereader.close()
         return collected
 
     # Reader threads
@@ -117,3 +123,16 @@ class Feed:
             name = f"{name} and {len(blocks) - 1} more"
         future = self._run.submit(self._function, (task,), name=name, shared=self._shared)
         self._collector.expect(blocks, future)
+
+
+def _split_files(apply: Apply, read: str, context: ApplyContext) -> tuple[Any, Any]:
+    """Return the files that main reads and those that workers read.
+
+    If workers lack credentials that the script has given GDAL, main reads what it can.
+    """
+    withheld = context.state.withheld
+    main_reads = bool(withheld) and read == "auto"
+    log_withheld(context.state, "; main reads all inputs" if main_reads else "")
+    return split_files(
+        apply.infiles, "main" if main_reads else read, rios_reads=apply.inputs is not None
+    )

@@ -51,12 +51,19 @@ class InputReader:
         main_reads = vars(self._infiles) and self._apply.inputs is None
         return self._apply.read_threads if main_reads else 1
 
-    def read(self, block: Any, opened: dict[Any, Any]) -> tuple[Any, Any]:
+    def read_all(self) -> None:
+        """From now on, read all files of each block."""
+        self._infiles = self._apply.infiles
+
+    def read(
+        self, block: Any, opened: dict[Any, Any], *, everything: bool = False
+    ) -> tuple[Any, Any]:
         """Read a block.
 
         Args:
             block: The block.
             opened: The files that this thread has opened; GDAL's datasets must not change threads.
+            everything: Whether to read also the files that workers read.
 
         Returns:
             The block and its inputs, None if workers read all of them. RIOS's own readers decide
@@ -67,11 +74,12 @@ class InputReader:
         """
         if self._apply.inputs is not None:
             return self._pop()
-        if not vars(self._infiles):
+        infiles = self._apply.infiles if everything else self._infiles
+        if not vars(infiles):
             return block, None
         with self._timings.interval("reading"):
             return block, readBlockAllFiles(
-                self._infiles,
+                infiles,
                 self._apply.workinggrid,
                 block,
                 self._apply.all_info,

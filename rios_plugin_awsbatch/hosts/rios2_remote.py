@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import cloudpickle
 from rios.imagereader import readBlockAllFiles
@@ -15,12 +15,16 @@ from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager
 
 from rios_plugin_awsbatch.records import measured_block
 
+from .rios_context import ApplyContext, close_with_apply
+
 try:
-    from osgeo import gdal, osr
+    from osgeo import osr
 except ImportError:  # RIOS needs it, and whatever stands in for RIOS may not
-    gdal = osr = None
+    osr = None
 
 __all__ = ["BlockComputer", "Computed", "block_name"]
+
+REASON_CHARACTERS: Final = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +36,31 @@ class Computed:
         otherargs: This task's copy of the otherArgs if the function changed it; else None.
         timings: The intervals of RIOS's ``Timers``, by name: begin and end as Unix times. Before
             RIOS 2.0.7, ``Timers`` itself cannot be pickled.
+        unread: Why the worker cannot read the inputs, if main should read them and send the blocks
+            again; empty otherwise. Then there are no outputs.
     """
 
     outputs: list[Any]
     otherargs: Any
     timings: dict[str, list[tuple[float, float]]]
+    unread: str = ""
+
+
+class _UnreadError(Exception):
+    """An input cannot be read here; the text says why."""
 
 
 class BlockComputer:
-    """Computes blocks of one ``apply``. A worker keeps it, and with it the files it has opened.
+    """Computes blocks of one ``apply``.
+
+    A worker keeps it, and with it the files it has opened, until a task of another ``apply`` comes.
 
     Args:
+        context: The ``apply``.
         func: The user's function.
         infiles: All input files.
         read_here: The files that workers read; main has read the others.
+        main_may_read: Whether to hand blocks back with inputs that cannot be read here.
         controls: The controls of ``apply``.
         workinggrid: RIOS's working grid.
         all_info: RIOS's information about the input files.
@@ -53,16 +68,20 @@ class BlockComputer:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what RIOS gives one by one
         self,
+        context: ApplyContext,
         func: Callable[..., Any],
         infiles: Any,
         read_here: Any,
+        main_may_read: bool,  # noqa: FBT001 - as the others
         controls: Any,
         workinggrid: Any,
         all_info: Any,
     ) -> None:
         self.func = func
+        self._context = context
         self._infiles = infiles
         self._read_here = read_here
+        self._main_may_read = main_may_read
         self._controls = copy.copy(controls)
         # For main only: streams, terminals and functions, which often cannot be pickled.
         self._controls.progress = None
@@ -86,6 +105,14 @@ class BlockComputer:
                 inputs that main has read, None if it has read none.
         """
         *otherargs, blocks = arguments
+        with self._context.entered():
+            try:
+                return self._computed(otherargs, blocks)
+            except _UnreadError as error:
+                # What the task has done to its copy of the otherArgs is dropped with it.
+                return Computed([], None, {}, unread=str(error))
+
+    def _computed(self, otherargs: Sequence[Any], blocks: Any) -> Computed:
         self._controls.loggingstream = sys.stdout
         before = cloudpickle.dumps(otherargs)
         timings = Timers()
@@ -100,7 +127,7 @@ class BlockComputer:
         inputs = BlockAssociations(self._infiles)
         if shipped is not None:
             vars(inputs).update(vars(shipped))
-        if vars(self._read_here):
+        if not vars(self._read_here).keys() <= (vars(shipped) if shipped else {}).keys():
             with timings.interval("reading"):
                 vars(inputs).update(vars(self._read(block)))
         info = makeReaderInfo(
@@ -114,9 +141,20 @@ class BlockComputer:
     def _read(self, block: Any) -> Any:
         if self._reader is None:
             self._reader = _Reader()
-        return self._reader.read(
-            self._read_here, self._workinggrid, block, self._all_info, self._controls
-        )
+            close_with_apply(self._close)
+        try:
+            return self._reader.read(
+                self._read_here, self._workinggrid, block, self._all_info, self._controls
+            )
+        except Exception as error:
+            if not self._main_may_read:
+                raise
+            raise _UnreadError(f"{type(error).__name__}: {error}"[:REASON_CHARACTERS]) from error
+
+    def _close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_reader": None}
@@ -126,8 +164,6 @@ class _Reader:
     """Holds the open files, temporary files and rasterized vectors of this process."""
 
     def __init__(self) -> None:
-        if gdal is not None:
-            gdal.UseExceptions()
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
         self._rasterized = RasterizationMgr()
@@ -144,6 +180,11 @@ class _Reader:
             self._temporary,
             self._rasterized,
         )
+
+    def close(self) -> None:
+        """Close the files, and delete the temporary ones."""
+        self._open.clear()
+        del self._rasterized, self._temporary
 
 
 def block_name(block: Any, controls: Any) -> str:

@@ -1,5 +1,7 @@
 """The contract between RIOS 1.4 and job managers, over the RIOS installed, or the double."""
 
+import os
+
 import pytest
 
 from tests.hosts.support import hosted
@@ -143,6 +145,22 @@ def test_ours_replaces_the_hosts_own(monkeypatch, host):
         functions.add_bands_whole, parallel=lambda controls: controls.setNumThreads(THREADS)
     )
     assert np.array_equal(written[0], hosted.image().sum(axis=0))
+
+
+def test_globals_of_the_function_are_new_in_each_apply(host):
+    """A worker that stays warm does not remember what an earlier `apply` has left in them."""
+    for _ in range(2):
+        _, written = host.apply(functions.count_seen, {"main": os.getpid()})
+        assert 0 in written
+    assert functions.SEEN == []
+
+
+def test_numpy_treats_errors_as_in_main(host):
+    """In every block, whatever is set in main when `apply` is called."""
+    for divide in ("raise", "ignore"):
+        with np.errstate(divide=divide):
+            _, written = host.apply(functions.about_numpy)
+        assert set(written.flat) == {divide == "raise"}
 
 
 def test_two_applies_share_a_run(farm, host):

@@ -1,6 +1,8 @@
 """The contract between RIOS 2 and compute workers, over the RIOS installed, or the double."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -219,6 +221,33 @@ def test_an_unknown_parameter_is_named(host):
             functions.add_bands_whole,
             parallel=hosted.on_batch(computeWorkerExtraParams={"stak": "RIOS"}),
         )
+
+
+def test_globals_of_the_function_are_new_in_each_apply(host):
+    """A worker that stays warm does not remember what an earlier `apply` has left in them."""
+    for _ in range(2):
+        _, written = host.apply(functions.count_seen, {"main": os.getpid()})
+        assert 0 in written
+    assert functions.SEEN == []
+
+
+def test_numpy_treats_errors_as_in_main(host):
+    """In every block, whatever is set in main when `apply` is called."""
+    for divide in ("raise", "ignore"):
+        with np.errstate(divide=divide):
+            _, written = host.apply(functions.about_numpy)
+        assert set(written.flat) == {divide == "raise"}
+
+
+@pytest.mark.parametrize("read", ["main", "workers"])
+def test_a_file_is_read_as_it_is_in_this_apply(read, host):
+    """A worker that stays warm has closed the files of an earlier one."""
+    reads = hosted.on_batch(computeWorkerExtraParams={"read": read})
+    for image in (hosted.image(), hosted.image() + 1):
+        Path(host.path).unlink()
+        hosted.write(host.path, image)
+        _, written = host.apply(functions.add_bands_whole, parallel=reads)
+        assert np.array_equal(written[0], image.sum(axis=0))
 
 
 def test_two_applies_share_a_run(farm, host):

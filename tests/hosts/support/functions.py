@@ -24,6 +24,33 @@ def say_who(info, inputs, outputs):
     outputs.out = np.full((1, *inputs.img.shape[1:]), os.getpid(), np.int32)
 
 
+SEEN = []
+
+
+def count_seen(info, inputs, outputs, otherargs):
+    """Write how many blocks this function's global has seen; main, which is told, writes -1."""
+    seen = -1
+    if os.getpid() != otherargs.main:
+        seen = len(SEEN)
+        SEEN.append(info.getBlockCount())
+    outputs.out = np.full((1, *inputs.img.shape[1:]), seen, np.int32)
+
+
+def about_numpy(info, inputs, outputs):
+    """Write whether numpy raises an error for a division by zero."""
+    raises = np.geterr()["divide"] == "raise"
+    outputs.out = np.full((1, *inputs.img.shape[1:]), raises, np.int32)
+
+
+def about_gdal(info, inputs, outputs):
+    """Write whether GDAL's modules raise exceptions, and an option."""
+    from osgeo import gdal, ogr, osr  # noqa: PLC0415 - where there is a GDAL
+
+    known = [module.GetUseExceptions() for module in (gdal, ogr, osr)]
+    known.append(int(gdal.GetConfigOption("GDAL_NUM_THREADS", "0")))
+    outputs.out = np.array([np.full(inputs.img.shape[1:], one, np.int32) for one in known])
+
+
 def each_of_a_list(info, inputs, outputs):
     first, second = inputs.many
     outputs.many = [

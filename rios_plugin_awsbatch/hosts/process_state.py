@@ -1,0 +1,239 @@
+"""The state of main's process that blocks depend on, and how a worker reproduces it.
+
+A block sees the same state in every task: a worker sets it before, and restores its own after.
+What is not reproduced: environment variables (``env`` and ``submit --env`` set them), the locale,
+the working folder, and functions that main has installed, such as error handlers.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Final
+
+__all__ = ["ProcessState", "WarningFilter", "current_state"]
+
+# In this order: since GDAL 3.7, what is said to gdal holds for ogr and osr too.
+_MODULES: Final[tuple[str, ...]] = ("osgeo.gdal", "osgeo.ogr", "osgeo.osr")
+_SECRET_PARTS: Final = {"KEY", "KEYS", "SAS", "AUTHORIZATION", "PROFILE", "COOKIE", "ROLE"}
+_SECRET_WORDS: Final = re.compile(
+    "SECRET|PASSW|PWD|TOKEN|HEADER|CREDENTIAL|OAUTH|BEARER|PRIVATE|CONNECTION_STRING|ACCESS_KEY"
+)
+_URL_WITH_PASSWORD: Final = re.compile(r"[a-z]+://[^/@]*:[^/@]*@", re.IGNORECASE)
+_OF_THE_MACHINE: Final = {"GDAL_CACHEMAX"}  # main's memory is not the worker's
+# The modes that call a function or an object of main's are not reproduced.
+_NUMPY_MODES: Final = {"ignore", "warn", "raise", "print"}
+
+
+@dataclasses.dataclass(frozen=True)
+class WarningFilter:
+    """A filter of Python's warnings.
+
+    Attributes:
+        action: What to do with a warning: ``error``, ``ignore`` ...
+        message: The pattern of its text; empty for any.
+        category: The module and the name of its class.
+        module: The pattern of the module that warns; empty for any.
+        line: The line that warns; 0 for any.
+    """
+
+    action: Any
+    message: str
+    category: tuple[str, str]
+    module: str
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessState:
+    """What blocks can depend on.
+
+    Attributes:
+        raises: For each module of GDAL that is loaded, whether it raises exceptions.
+        options: GDAL's configuration options that the script has set in its process.
+        withheld: The names of those that stay in main because they look like credentials.
+        numpy_errors: What numpy does about each kind of floating-point error.
+        filters: The warning filters; the first that matches counts.
+    """
+
+    raises: Mapping[str, bool]
+    options: Mapping[str, str]
+    withheld: tuple[str, ...]
+    numpy_errors: Mapping[str, str]
+    filters: tuple[WarningFilter, ...]
+
+    @contextlib.contextmanager
+    def reproduced(self) -> Iterator[None]:
+        """Give this process the state, and restore its own in the end."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._exceptions())
+            stack.enter_context(self._configured())
+            if self.numpy_errors:
+                numpy = importlib.import_module("numpy")
+                stack.enter_context(numpy.errstate(**self.numpy_errors))
+            stack.enter_context(self._filtered())
+            yield
+
+    @contextlib.contextmanager
+    def _exceptions(self) -> Iterator[None]:
+        modules = {name: module for name in self.raises if (module := _imported(name)) is not None}
+        before = {name: bool(module.GetUseExceptions()) for name, module in modules.items()}
+        try:
+            _set_exceptions(modules, self.raises)
+            yield
+        finally:
+            _set_exceptions(modules, before)
+
+    @contextlib.contextmanager
+    def _filtered(self) -> Iterator[None]:
+        if self.filters == _filters():
+            # Left alone, because Python repeats all warnings after any change of the filters.
+            try:
+                yield
+            finally:
+                if self.filters != _filters():
+                    _set_filters(self.filters)
+            return
+        with warnings.catch_warnings():
+            _set_filters(self.filters)
+            yield
+
+    @contextlib.contextmanager
+    def _configured(self) -> Iterator[None]:
+        gdal = _imported(_MODULES[0]) if _MODULES[0] in self.raises else None
+        if gdal is None:
+            yield
+            return
+        before = _options(gdal)
+        try:
+            for name, value in self.options.items():
+                gdal.SetConfigOption(name, value)
+            yield
+        finally:
+            after = _options(gdal)
+            for name in after.keys() | before.keys() | self.options.keys():
+                if name not in after or after[name] != before.get(name):
+                    gdal.SetThreadLocalConfigOption(name, None)
+                    gdal.SetConfigOption(name, before.get(name))
+
+
+def current_state() -> ProcessState:
+    """Return the state of this process and thread."""
+    loaded = [(name, sys.modules[name]) for name in _MODULES if name in sys.modules]
+    raises = {name: bool(module.GetUseExceptions()) for name, module in loaded}
+    gdal, numpy = sys.modules.get(_MODULES[0]), sys.modules.get("numpy")
+    options = {} if gdal is None else _options(gdal)
+    secret = {name for name, value in options.items() if _is_secret(name, value)}
+    errors = {} if numpy is None else numpy.geterr()
+    return ProcessState(
+        raises=raises,
+        options={
+            name: value
+            for name, value in sorted(options.items())
+            if name not in secret and not _is_of_the_machine(name, value)
+        },
+        withheld=tuple(sorted(secret)),
+        numpy_errors={kind: mode for kind, mode in errors.items() if mode in _NUMPY_MODES},
+        filters=_filters(),
+    )
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:  # a worker need not have what main has
+        return None
+
+
+def _set_exceptions(modules: Mapping[str, Any], raises: Mapping[str, bool]) -> None:
+    if all(bool(module.GetUseExceptions()) == raises[name] for name, module in modules.items()):
+        return
+    # GDAL 3.6 keeps a stack: the module that was turned on last must be turned off first. Which
+    # one that is depends on the user's code, and a handler of its own on top forbids it.
+    for module in list(modules.values())[::-1] * len(modules):
+        if module.GetUseExceptions():
+            with contextlib.suppress(RuntimeError):
+                module.DontUseExceptions()
+    for name, module in modules.items():
+        if raises[name] and not module.GetUseExceptions():
+            module.UseExceptions()
+
+
+def _is_secret(name: str, value: str) -> bool:
+    upper = name.upper()
+    return bool(
+        _SECRET_WORDS.search(upper)
+        or _SECRET_PARTS & set(upper.split("_"))
+        or _URL_WITH_PASSWORD.search(value)
+    )
+
+
+def _is_of_the_machine(name: str, value: str) -> bool:
+    """Return whether an option is about main's machine: its memory, or a path of its disk."""
+    if name.upper() in _OF_THE_MACHINE:
+        return True
+    path = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
+    return path and not value.startswith("/vsi")
+
+
+def _options(gdal: Any) -> dict[str, str]:
+    """Return GDAL's options that were set in this process; the environment's are not among them."""
+    if hasattr(gdal, "GetConfigOptions"):
+        return dict(gdal.GetConfigOptions())
+    # Older bindings lack it, but the library has it.
+    try:
+        library = ctypes.CDLL(sys.modules["osgeo._gdal"].__file__ or "")
+        functions = (library.CPLGetConfigOptions, library.CPLGetThreadLocalConfigOptions)
+        destroy = library.CSLDestroy
+    except (AttributeError, KeyError, OSError):  # linked in another way
+        return {}
+    destroy.argtypes = [ctypes.c_void_p]
+    options = {}
+    for function in functions:
+        function.restype = ctypes.POINTER(ctypes.c_char_p)
+        strings = function()
+        number = 0
+        while strings and (pair := strings[number]) is not None:
+            name, _, value = pair.decode(errors="replace").partition("=")
+            options[name] = value
+            number += 1
+        destroy(strings)
+    return options
+
+
+def _filters() -> tuple[WarningFilter, ...]:
+    return tuple(
+        WarningFilter(
+            action,
+            _pattern(message),
+            (one.__module__, one.__qualname__),
+            _pattern(module),
+            line,
+        )
+        for action, message, category, module, line in warnings.filters
+        for one in (category if isinstance(category, tuple) else (category,))
+    )
+
+
+def _pattern(pattern: Any) -> str:
+    """Return the text of a pattern; Python's own filters have plain names in its place."""
+    if pattern is None:
+        return ""
+    return rf"{re.escape(pattern)}\Z" if isinstance(pattern, str) else str(pattern.pattern)
+
+
+def _set_filters(filters: tuple[WarningFilter, ...]) -> None:
+    """Replace this process's filters; leave out those for warnings that it does not know."""
+    warnings.resetwarnings()
+    for one in filters:
+        module, name = one.category
+        category = getattr(sys.modules.get(module), name, None)
+        if isinstance(category, type) and issubclass(category, Warning):
+            warnings.filterwarnings(
+                one.action, one.message, category, one.module, one.line, append=True
+            )
