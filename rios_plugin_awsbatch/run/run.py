@@ -42,6 +42,7 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 
+from .exits import signals_deferred
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
 from .receiver import Receiver
@@ -112,6 +113,8 @@ class Run:
     ) -> None:
         self.run_id = exchange.key.run
         self._owner = os.getpid()
+        self._closer = 0  # the thread that closes it
+        self._closed = threading.Event()
         self._begun = time.time()
         self._settings = settings
         self._stack = stack
@@ -156,11 +159,23 @@ class Run:
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
     def close(self) -> None:
-        """End the run: cancel tasks that have not come back, and take everything in AWS down."""
+        """End the run: cancel tasks that have not come back, and take everything in AWS down.
+
+        If another thread is closing it, wait for that. Signals that end the process wait, too.
+        """
         if os.getpid() != self._owner:  # a fork of main has none of the run's threads
             return
-        if not self._pending.close():
-            return
+        with signals_deferred():
+            if self._pending.close():
+                self._closer = threading.get_ident()
+                try:
+                    self._close()
+                finally:
+                    self._closed.set()
+            elif self._closer != threading.get_ident():  # not from a handler of Ctrl-C
+                self._closed.wait()
+
+    def _close(self) -> None:
         with attempted(self.run_id, "stop looking after the workers"):
             self._watcher.close()
         with attempted(self.run_id, "stop sending"):
@@ -183,9 +198,19 @@ class Run:
         return self._totals.statistics(self._roster.seen, requests)
 
     def want_workers(self, workers: int) -> None:
-        """Have at least `workers` workers."""
+        """Have at least `workers` workers, for a user who comes."""
         self._workforce.want(workers)
-        self._watcher.wake()
+        self._watcher.note_use()
+
+    def keep_warm(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Keep the workers although the run has no user.
+
+        Args:
+            seconds: How long.
+            give_up: Called then, or sooner if another job waits for a place on the job queue;
+                unless a user comes.
+        """
+        self._watcher.note_no_use(seconds, give_up)
 
     def refuse_unless_open(self) -> None:
         """Raise what broke the run, or that it is closed."""
