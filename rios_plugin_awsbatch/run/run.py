@@ -14,7 +14,8 @@ The threads of main, beside those that submit::
                    downloads, unpickles,    receives, verifies                   |
                    settles, deletes  <------------------------------------------ S3
 
-    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory
+    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory, gives up
+        the workers of a run that has no user
     sweeper (1): deletes what dead runs left, once
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
@@ -42,6 +43,7 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 
+from .closing import Closing
 from .exits import signals_deferred
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
@@ -52,6 +54,7 @@ from .sender import OutgoingTask, Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
+from .unused import Unused
 from .watcher import Watcher
 from .workforce import Workforce
 
@@ -113,8 +116,7 @@ class Run:
     ) -> None:
         self.run_id = exchange.key.run
         self._owner = os.getpid()
-        self._closer = 0  # the thread that closes it
-        self._closed = threading.Event()
+        self._closing = Closing()
         self._begun = time.time()
         self._settings = settings
         self._stack = stack
@@ -137,8 +139,9 @@ class Run:
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
         )
+        self._unused = Unused(self.run_id, clients.batch, stack.job_queue, self._workforce)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, inventory
+            self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(
@@ -166,16 +169,10 @@ class Run:
         if os.getpid() != self._owner:  # a fork of main has none of the run's threads
             return
         with signals_deferred():
-            if self._pending.close():
-                self._closer = threading.get_ident()
-                try:
-                    self._close()
-                finally:
-                    self._closed.set()
-            elif self._closer != threading.get_ident():  # not from a handler of Ctrl-C
-                self._closed.wait()
+            self._closing.call(self._close)
 
     def _close(self) -> None:
+        self._pending.close()
         with attempted(self.run_id, "stop looking after the workers"):
             self._watcher.close()
         with attempted(self.run_id, "stop sending"):
@@ -185,7 +182,7 @@ class Run:
         with attempted(self.run_id, "stop receiving"):
             self._receiver.close(queue_stays=bool(self._settings.out_queue))
         self._resources.delete()
-        self._tell_end()
+        _tell_end(self.run_id, self._stack, self._begun, self.statistics(), self._pending.broken)
 
     @property
     def open(self) -> bool:
@@ -200,17 +197,13 @@ class Run:
     def want_workers(self, workers: int) -> None:
         """Have at least `workers` workers, for a user who comes."""
         self._workforce.want(workers)
-        self._watcher.note_use()
+        self._unused.end()
+        self._watcher.wake()
 
     def keep_warm(self, seconds: float, give_up: Callable[[], None]) -> None:
-        """Keep the workers although the run has no user.
-
-        Args:
-            seconds: How long.
-            give_up: Called then, or sooner if another job waits for a place on the job queue;
-                unless a user comes.
-        """
-        self._watcher.note_no_use(seconds, give_up)
+        """Keep the workers without a user, and then have `give_up` called; see `Unused`."""
+        self._unused.begin(seconds, give_up)
+        self._watcher.wake()
 
     def refuse_unless_open(self) -> None:
         """Raise what broke the run, or that it is closed."""
@@ -295,17 +288,23 @@ class Run:
         except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
             log.debug("run=%s cannot sweep: %s", self.run_id, error)
 
-    def _tell_end(self) -> None:
-        totals = self.statistics()
-        broken = self._pending.broken
-        log.info("run=%s is over: %s", self.run_id, totals)
-        record = RunRecord(
-            run=self.run_id,
-            stack=self._stack.name,
-            region=self._stack.region,
-            begun=self._begun,
-            ended=time.time(),
-            **vars(totals),
-            error="" if broken is None else sentence_for(broken),
-        )
-        hooks.call("rios_awsbatch_run_ended", record)
+
+def _tell_end(
+    run: str,
+    stack: StackOutputs,
+    begun: float,
+    totals: Statistics,
+    broken: Exception | None,
+) -> None:
+    """Log that a run is over, and call the hooks."""
+    log.info("run=%s is over: %s", run, totals)
+    record = RunRecord(
+        run=run,
+        stack=stack.name,
+        region=stack.region,
+        begun=begun,
+        ended=time.time(),
+        **vars(totals),
+        error="" if broken is None else sentence_for(broken),
+    )
+    hooks.call("rios_awsbatch_run_ended", record)

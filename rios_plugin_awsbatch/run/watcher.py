@@ -3,12 +3,9 @@
 It also gives up the workers of a run that has had no user for long, or whose places are wanted.
 """
 
-import dataclasses
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
@@ -17,6 +14,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 from .inventory import REWRITE_SECONDS, Inventory
 from .pending import Pending
 from .roster import Roster
+from .unused import Unused
 from .workforce import Workforce
 
 __all__ = ["Watcher"]
@@ -25,16 +23,6 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
 CLOSE_SECONDS: Final = 5.0
-QUEUE_SECONDS: Final = 5.0  # how often a run without a user asks who waits for a place
-
-
-@dataclasses.dataclass(eq=False)
-class _NoUse:
-    """That the run has no user, and what then."""
-
-    until: float
-    next_look: float  # at the job queue; the watcher's thread changes it
-    give_up: Callable[[], None]
 
 
 class Watcher:
@@ -46,24 +34,25 @@ class Watcher:
         workforce: The workers' jobs.
         roster: Who is ready.
         inventory: Rewritten now and then.
+        unused: Ends the run if it has had no user for long.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
         self,
         run_id: str,
         pending: Pending,
         workforce: Workforce,
         roster: Roster,
         inventory: Inventory,
+        unused: Unused,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
         self._workforce = workforce
         self._roster = roster
         self._inventory = inventory
+        self._unused = unused
         self._wake = threading.Event()
-        self._lock = threading.Lock()  # guards `_no_use`
-        self._no_use: _NoUse | None = None
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -73,19 +62,6 @@ class Watcher:
     def wake(self) -> None:
         """Let it look again soon: a task has come, or more workers are wanted."""
         self._wake.set()
-
-    def note_use(self) -> None:
-        """Take note that the run has a user again, and look after the workers soon."""
-        with self._lock:
-            self._no_use = None
-        self.wake()
-
-    def note_no_use(self, seconds: float, give_up: Callable[[], None]) -> None:
-        """Have `give_up` called in so many seconds, or when another job waits for a place."""
-        with self._lock:
-            now = time.monotonic()
-            self._no_use = _NoUse(now + seconds, now + QUEUE_SECONDS, give_up)
-        self.wake()
 
     def close(self) -> None:
         """Wait for the thread to end; the workforce ends a job that it is just submitting."""
@@ -107,7 +83,7 @@ class Watcher:
                 self._rewrite()
                 next_write = now + REWRITE_SECONDS
             due = min(next_write, next_look) if waiting else next_write
-            due = min(due, self._give_up_unused())
+            due = min(due, self._unused.look())
             self._wake.wait(max(due - time.monotonic(), 0.01))
             self._wake.clear()
 
@@ -120,32 +96,6 @@ class Watcher:
             if not is_passing(error):
                 sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
                 self._pending.fail_all(WorkersError(sentence))
-
-    def _give_up_unused(self) -> float:
-        """Give the workers up if it is time; return when to look again."""
-        with self._lock:
-            no_use = self._no_use
-        if no_use is None:
-            return math.inf
-        now = time.monotonic()
-        wanted = False
-        if no_use.next_look <= now < no_use.until:
-            wanted = self._place_is_wanted()
-            no_use.next_look = now + QUEUE_SECONDS
-        if not wanted and now < no_use.until:
-            return min(no_use.until, no_use.next_look)
-        with self._lock:
-            if self._no_use is no_use:  # else a user has come, and perhaps gone
-                self._no_use = None
-        no_use.give_up()
-        return now
-
-    def _place_is_wanted(self) -> bool:
-        try:
-            return self._workforce.others_wait()
-        except Exception as error:  # noqa: BLE001 - the workers end a little later
-            log.debug("run=%s cannot look at the job queue: %s", self._run_id, error)
-            return False
 
     def _rewrite(self) -> None:
         try:

@@ -13,7 +13,7 @@ from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
 from .inventory import Inventory
-from .launch import JobState, WorkerJob, submit_workers, waiting_jobs
+from .launch import JobState, WorkerJob, submit_workers
 from .roster import Roster
 
 if TYPE_CHECKING:
@@ -130,11 +130,6 @@ class Workforce:
             )
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)
-
-    def others_wait(self) -> bool:
-        """Return whether another run's job waits for a place on the job queue."""
-        own = {job.job_id for job in self.jobs}
-        return not waiting_jobs(self._batch, self._stack.job_queue) <= own
 
     def end(self, farewell: float) -> None:
         """End all workers. The thread that is just submitting a job ends that one.
