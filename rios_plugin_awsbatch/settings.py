@@ -125,6 +125,13 @@ class Settings(_CommonSettings):
         description="Seconds within which the first worker must be ready; a cold start takes one "
         "to five minutes.",
     )
+    warm_timeout: float = Field(
+        60.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that RIOS's workers stay for the next `apply` of the same process; "
+        "they end sooner if another job waits for their place, and at once if it is 0.",
+    )
     memory_limit: int = Field(
         256 * MIB,
         ge=1 * MIB,

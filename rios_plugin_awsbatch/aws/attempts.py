@@ -31,12 +31,15 @@ def attempted(
         log.log(level, "%s=%s could not %s: %s", kind, identity, what, sentence_for(error))
 
 
-def attempt_all(identity: str, steps: Iterable[tuple[str, Callable[[], object]]]) -> bool:
+def attempt_all(
+    identity: str, steps: Iterable[tuple[str, Callable[[], object]]], *, kind: str = "run"
+) -> bool:
     """Take all steps of an end. An interrupt ends the step it meets, and is raised after the last.
 
     Args:
-        identity: The run's id.
+        identity: The id of the run or whatever else it concerns.
         steps: What each one does, for the log, and the step.
+        kind: What `identity` names.
 
     Returns:
         Whether every step succeeded.
@@ -49,7 +52,7 @@ def attempt_all(identity: str, steps: Iterable[tuple[str, Callable[[], object]]]
     for what, step in steps:
         done = False
         try:
-            with attempted(identity, what):
+            with attempted(identity, what, kind=kind):
                 step()
                 done = True
         except BaseException as error:  # noqa: BLE001 - raised below

@@ -68,6 +68,8 @@ class Patience:
                 unknown = is_missing_queue(error) and now < self._known_by
                 if not unknown and not (self._passes(error) and now - since < self._outage):
                     raise
+                if self._ended.is_set():
+                    raise
                 level = logging.WARNING if what else logging.DEBUG
                 log.log(level, "will try again to %s: %s", what or "ask AWS", sentence_for(error))
                 # Not all clients at the same moment, see

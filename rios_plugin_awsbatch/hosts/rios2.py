@@ -6,6 +6,8 @@ RIOS finds it by its class attribute among the direct subclasses of
 
 import contextlib
 import logging
+import signal
+import sys
 import threading
 from typing import Any
 
@@ -18,6 +20,8 @@ from .rios2_params import extra_params
 try:
     from rios.computemanager import ComputeWorkerManager
     from rios.rioserrors import TimeoutError as RiosTimeoutError
+    from rios.rioserrors import WorkerExceptionError
+    from rios.structures import WorkerErrorRecord
 
     from .rios2_feed import Feed
 except ImportError as error:
@@ -42,6 +46,7 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
 
     def __init__(self) -> None:
         guard_exits()  # before RIOS replaces our SIGTERM handler for the duration of an `apply`
+        self._sigterm = signal.getsignal(signal.SIGTERM)
         self.outObjList: list[Any] = []
         self._lease: Lease | None = None
         self._feed: Feed | None = None
@@ -64,8 +69,16 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
         self._feed.start()
 
     def shutdown(self) -> None:
-        """Release the workers, which stay warm for the next ``apply``; never raises."""
+        """Release the workers, which stay warm for the next ``apply``; never raises.
+
+        If ``apply`` is failing, do what RIOS leaves undone: its error gets the real one as its
+        cause, and its SIGTERM handler is replaced by the former one.
+        """
+        error = sys.exc_info()[1]  # RIOS calls this in its `finally`
         try:
+            if error is not None:
+                _add_cause(error)
+                self._restore_sigterm()
             if self._feed is not None:
                 self.outObjList = self._feed.stop()
             if self._lease is not None:
@@ -77,6 +90,24 @@ class AWSBatchComputeWorkerMgr(ComputeWorkerManager):  # type: ignore[misc]  # R
             threading.Thread(
                 target=_drain, args=(self._inputs,), name="rios_drain", daemon=True
             ).start()
+
+    def _restore_sigterm(self) -> None:
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and self._sigterm is not None:
+            signal.signal(signal.SIGTERM, self._sigterm)
+
+
+def _add_cause(error: BaseException) -> None:
+    """Give RIOS's error the error of the worker, which it only prints, as its cause.
+
+    RIOS has taken the record out of its queue; it is still a variable of the function that raises.
+    """
+    trace = error.__traceback__
+    if not isinstance(error, WorkerExceptionError) or error.__cause__ or trace is None:
+        return
+    for value in list(trace.tb_frame.f_locals.values()):
+        if isinstance(value, WorkerErrorRecord):
+            error.__cause__ = value.exc
 
 
 def _drain(buffer: Any) -> None:

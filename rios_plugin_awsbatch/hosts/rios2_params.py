@@ -27,6 +27,7 @@ class ExtraParams(BaseModel):
         job_queue: See `stack`.
         job_definition: See `stack`.
         startup_timeout: See `stack`.
+        warm_timeout: See `stack`.
         idle_timeout: See `stack`.
         visibility_timeout: See `stack`.
         max_attempts: See `stack`.
@@ -43,6 +44,7 @@ class ExtraParams(BaseModel):
     job_queue: str | None = None
     job_definition: str | None = None
     startup_timeout: float | None = None
+    warm_timeout: float | None = None
     idle_timeout: float | None = None
     visibility_timeout: int | None = None
     max_attempts: int | None = None

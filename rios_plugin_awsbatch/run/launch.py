@@ -130,6 +130,28 @@ def submit_workers(
         count -= size
 
 
+def waiting_jobs(batch: "BatchClient", job_queue: str) -> set[str]:
+    """Return the ids of the jobs that wait for a place; an array does if one of its children does.
+
+    An array itself stays PENDING until all its children have ended. Of many, the first hundred are
+    looked at, as many as Batch describes at once.
+    """
+    listed = {
+        status: {
+            job["jobId"]
+            for job in batch.list_jobs(jobQueue=job_queue, jobStatus=status)["jobSummaryList"]
+        }
+        for status in ("RUNNABLE", "PENDING")
+    }
+    pending = sorted(listed["PENDING"])[:100]
+    described: Any = batch.describe_jobs(jobs=pending)["jobs"] if pending else []
+    return listed["RUNNABLE"] | {
+        job["jobId"]
+        for job in described
+        if job.get("arrayProperties", {}).get("statusSummary", {}).get("RUNNABLE")
+    }
+
+
 def worker_overrides(settings: Settings, bucket: str, exchange: Exchange, secret: str) -> Any:
     """Return the container overrides of workers: their settings, as environment variables.
 

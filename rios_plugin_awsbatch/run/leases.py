@@ -1,11 +1,13 @@
 """The runs that are alive in this process: found again by a second use, ended on every way out.
 
-A cold start of Batch takes minutes, so a run may stay warm for its next user. Its workers end by
-themselves when they have been idle for long. A run ends for good when its last user says so, when
-the interpreter exits (also after an exception or Ctrl-C), and on SIGTERM.
+A cold start of Batch takes minutes, so a run may stay warm for its next user: for as long as the
+setting `warm_timeout` says, unless another job waits for its workers' places. A run ends for good
+when its last user says so, when the process exits (also after an exception or Ctrl-C, and in
+children of `multiprocessing`), and on SIGTERM.
 """
 
 import dataclasses
+import functools
 import os
 import threading
 from concurrent.futures import Future
@@ -17,7 +19,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
 
-from .exits import close_at_exit
+from .exits import close_at_exit, signals_ignored
 from .run import Run, start_run
 
 __all__ = ["Lease", "close_all", "guard_exits", "lease"]
@@ -33,11 +35,13 @@ class _Live:
     """A run that is alive or being started, and how many use it."""
 
     run: "Future[Run]"
+    warm_timeout: float
     users: int = 0
 
 
-_lock = threading.Lock()  # guards `_live`, and the users in it
+_lock = threading.Lock()  # guards `_live`, the users in it, and `_ending`
 _live: dict[_Identity, _Live] = {}
+_ending: set[Run] = set()  # which some thread is closing
 
 
 class Lease:
@@ -63,10 +67,17 @@ class Lease:
                 return
             self._held = False
             self._live.users -= 1
-            if self._live.users > 0 or (keep_warm and self.run.open):
+            if self._live.users > 0:
                 return
-            _forget(self._live)
-        self.run.close()
+            warm = keep_warm and self._live.warm_timeout > 0 and self.run.open
+            if not warm:
+                _retire(self._live, self.run)
+        if warm:
+            self.run.keep_warm(
+                self._live.warm_timeout, functools.partial(_end_unused, self._live, self.run)
+            )
+        else:
+            _end(self.run)
 
 
 def lease(settings: Settings, workers: int) -> Lease:
@@ -82,7 +93,7 @@ def lease(settings: Settings, workers: int) -> Lease:
             live = _live.get(identity)
             mine = live is None
             if live is None:
-                live = _live[identity] = _Live(Future())
+                live = _live[identity] = _Live(Future(), settings.warm_timeout)
             live.users += 1
         if mine:
             _start(live, settings, workers)
@@ -97,8 +108,8 @@ def lease(settings: Settings, workers: int) -> Lease:
             run.want_workers(workers)
             return Lease(live)
         with _lock:  # it has broken, or is being closed: another one takes its place
-            _forget(live)
-        run.close()
+            _retire(live, run)
+        _end(run)
 
 
 def _start(live: _Live, settings: Settings, workers: int) -> None:
@@ -118,21 +129,47 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
 
 
 def close_all() -> None:
-    """End every run of this process."""
-    with _lock:
-        runs = [
-            live.run
-            for identity, live in _live.items()
-            if identity[0] == os.getpid() and live.run.done()
-        ]
-        _live.clear()
-    started = [run.result() for run in runs if run.exception() is None]
-    attempt_all("all", [(f"close run {run.run_id}", run.close) for run in started])
+    """End every run of this process, and wait for those that another thread is ending."""
+    with signals_ignored():
+        with _lock:
+            started = [
+                live.run
+                for identity, live in _live.items()
+                if identity[0] == os.getpid() and live.run.done()
+            ]
+            _live.clear()
+            _ending.update(run.result() for run in started if run.exception() is None)
+            runs = list(_ending)
+        ends = [(f"end run {run.run_id}", functools.partial(_end, run)) for run in runs]
+        attempt_all(str(os.getpid()), ends, kind="process")
 
 
 def guard_exits() -> None:
     """See to it that runs end with the interpreter."""
     close_at_exit(close_all)
+
+
+def _end_unused(live: _Live, run: Run) -> None:
+    """End a run that is kept warm, unless a user has come."""
+    with _lock:
+        if live.users > 0:
+            return
+        _retire(live, run)
+    _end(run)
+
+
+def _retire(live: _Live, run: Run) -> None:
+    """Have no new user find a run, which is to be ended; the caller holds `_lock`."""
+    _forget(live)
+    _ending.add(run)
+
+
+def _end(run: Run) -> None:
+    try:
+        run.close()
+    finally:
+        with _lock:
+            _ending.discard(run)
 
 
 def _forget(live: _Live) -> None:
@@ -145,6 +182,7 @@ def _after_fork() -> None:
     global _lock  # noqa: PLW0603 - the parent's other threads may have held it
     _lock = threading.Lock()
     _live.clear()
+    _ending.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,8 @@ The threads of main, beside those that submit::
                    downloads, unpickles,    receives, verifies                   |
                    settles, deletes  <------------------------------------------ S3
 
-    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory
+    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory, gives up
+        the workers of a run that has no user
     sweeper (1): deletes what dead runs left, once
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
@@ -42,6 +43,8 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 
+from .closing import Closing
+from .exits import signals_deferred
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
 from .receiver import Receiver
@@ -51,6 +54,7 @@ from .sender import OutgoingTask, Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
+from .unused import Unused
 from .watcher import Watcher
 from .workforce import Workforce
 
@@ -112,6 +116,7 @@ class Run:
     ) -> None:
         self.run_id = exchange.key.run
         self._owner = os.getpid()
+        self._closing = Closing()
         self._begun = time.time()
         self._settings = settings
         self._stack = stack
@@ -134,8 +139,9 @@ class Run:
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
         )
+        self._unused = Unused(self.run_id, clients.batch, stack.job_queue, self._workforce)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, inventory
+            self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(
@@ -156,11 +162,17 @@ class Run:
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
     def close(self) -> None:
-        """End the run: cancel tasks that have not come back, and take everything in AWS down."""
+        """End the run: cancel tasks that have not come back, and take everything in AWS down.
+
+        If another thread is closing it, wait for that. Signals that end the process wait, too.
+        """
         if os.getpid() != self._owner:  # a fork of main has none of the run's threads
             return
-        if not self._pending.close():
-            return
+        with signals_deferred():
+            self._closing.call(self._close)
+
+    def _close(self) -> None:
+        self._pending.close()
         stays = bool(self._settings.out_queue)
         attempt_all(
             self.run_id,
@@ -174,6 +186,10 @@ class Run:
             ],
         )
 
+    def _tell_end(self) -> None:
+        totals, broken = self.statistics(), self._pending.broken
+        _tell_end(self.run_id, self._stack, self._begun, totals, broken)
+
     @property
     def open(self) -> bool:
         """Whether tasks can be submitted."""
@@ -185,8 +201,14 @@ class Run:
         return self._totals.statistics(self._roster.seen, requests)
 
     def want_workers(self, workers: int) -> None:
-        """Have at least `workers` workers."""
+        """Have at least `workers` workers, for a user who comes."""
         self._workforce.want(workers)
+        self._unused.end()
+        self._watcher.wake()
+
+    def keep_warm(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Keep the workers without a user, and then have `give_up` called; see `Unused`."""
+        self._unused.begin(seconds, give_up)
         self._watcher.wake()
 
     def refuse_unless_open(self) -> None:
@@ -272,17 +294,23 @@ class Run:
         except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
             log.debug("run=%s cannot sweep: %s", self.run_id, error)
 
-    def _tell_end(self) -> None:
-        totals = self.statistics()
-        broken = self._pending.broken
-        log.info("run=%s is over: %s", self.run_id, totals)
-        record = RunRecord(
-            run=self.run_id,
-            stack=self._stack.name,
-            region=self._stack.region,
-            begun=self._begun,
-            ended=time.time(),
-            **vars(totals),
-            error="" if broken is None else sentence_for(broken),
-        )
-        hooks.call("rios_awsbatch_run_ended", record)
+
+def _tell_end(
+    run: str,
+    stack: StackOutputs,
+    begun: float,
+    totals: Statistics,
+    broken: Exception | None,
+) -> None:
+    """Log that a run is over, and call the hooks."""
+    log.info("run=%s is over: %s", run, totals)
+    record = RunRecord(
+        run=run,
+        stack=stack.name,
+        region=stack.region,
+        begun=begun,
+        ended=time.time(),
+        **vars(totals),
+        error="" if broken is None else sentence_for(broken),
+    )
+    hooks.call("rios_awsbatch_run_ended", record)

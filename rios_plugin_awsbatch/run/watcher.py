@@ -1,4 +1,7 @@
-"""The thread that looks after the workers, and keeps the run's inventory fresh."""
+"""The thread that looks after the workers, and keeps the run's inventory fresh.
+
+It also gives up the workers of a run that has had no user for long, or whose places are wanted.
+"""
 
 import logging
 import threading
@@ -11,6 +14,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 from .inventory import REWRITE_SECONDS, Inventory
 from .pending import Pending
 from .roster import Roster
+from .unused import Unused
 from .workforce import Workforce
 
 __all__ = ["Watcher"]
@@ -30,21 +34,24 @@ class Watcher:
         workforce: The workers' jobs.
         roster: Who is ready.
         inventory: Rewritten now and then.
+        unused: Ends the run if it has had no user for long.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
         self,
         run_id: str,
         pending: Pending,
         workforce: Workforce,
         roster: Roster,
         inventory: Inventory,
+        unused: Unused,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
         self._workforce = workforce
         self._roster = roster
         self._inventory = inventory
+        self._unused = unused
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
 
@@ -76,6 +83,7 @@ class Watcher:
                 self._rewrite()
                 next_write = now + REWRITE_SECONDS
             due = min(next_write, next_look) if waiting else next_write
+            due = min(due, self._unused.look())
             self._wake.wait(max(due - time.monotonic(), 0.01))
             self._wake.clear()
 

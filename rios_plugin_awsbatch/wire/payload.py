@@ -14,6 +14,7 @@ import collections
 import io
 import pickle
 import struct
+import sys
 import types
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
@@ -29,6 +30,8 @@ __all__ = ["describe", "dumps", "loads"]
 _MAGIC: Final = b"RAB1"
 _COUNT: Final = struct.Struct("<I")
 _ALIGNMENT: Final = 64  # a cache line, and what numpy's vector loops like best
+# The script's module in a child of multiprocessing that was not forked.
+_SPAWNED_MAIN: Final = "__mp_main__"
 _NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
@@ -60,6 +63,7 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
+    _register_spawned_main()
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     try:
@@ -93,9 +97,20 @@ def describe(function: Any) -> str:
     if name is None:
         return f"an object of type {type(function).__qualname__}"
     module = getattr(function, "__module__", None)
-    if isinstance(function, types.BuiltinFunctionType) or module in (None, "__main__"):
+    if isinstance(function, types.BuiltinFunctionType) or module in (
+        None,
+        "__main__",
+        _SPAWNED_MAIN,
+    ):
         return str(name)
     return f"{module}.{name}"
+
+
+def _register_spawned_main() -> None:
+    """Have what a spawned child's script defines pickled by value, as if it were ``__main__``."""
+    module = sys.modules.get(_SPAWNED_MAIN)
+    if module is not None and module.__name__ == _SPAWNED_MAIN:  # elsewhere, it is `__main__`
+        cloudpickle.register_pickle_by_value(module)
 
 
 def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:

@@ -1,5 +1,6 @@
 """Errors within RIOS 2 come at once, as RIOS reports them, and a script can go on afterwards."""
 
+import signal
 import threading
 
 import pytest
@@ -51,13 +52,27 @@ def assert_goes_on(local, serial, folder):
 @pytest.mark.parametrize("style", [{}, RIOS_READS], ids=["ours", "RIOS reads"])
 def test_the_users_error_is_reported_once(style, farm, local, serial, tmp_path, capsys):
     """WorkerExceptionError, after the worker's traceback on standard error."""
-    with pytest.raises(WorkerExceptionError):
+    with pytest.raises(WorkerExceptionError) as caught:
         run(FAILING, tmp_path, local, on_batch(**style))
+    assert isinstance(caught.value.__cause__, functions.BlockError)
     said = capsys.readouterr().err
     assert said.count("Error in compute worker") == 1
     assert said.count("in fail_at") == 1
     assert "BlockError: block (2, 1) is bad" in said
     assert_goes_on(local, serial, tmp_path)
+
+
+def test_the_scripts_sigterm_handler_is_restored(farm, local, tmp_path, capsys):
+    """RIOS restores it only if `apply` succeeds."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        own = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(WorkerExceptionError):
+            run(FAILING, tmp_path, local, on_batch())
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "in fail_at" in capsys.readouterr().err
 
 
 def test_readers_of_rios_end_with_the_first_error(farm, local, serial, tmp_path, capsys):
@@ -103,8 +118,9 @@ def test_an_output_that_cannot_be_created_is_reported(farm, local, serial, tmp_p
     """If a folder has the output's name, the job ends with the writer's error at once."""
 
     (tmp_path / "out-0").mkdir()
-    with pytest.raises(WorkerExceptionError):
+    with pytest.raises(WorkerExceptionError) as caught:
         run(JOBS["plain"], tmp_path, local, on_batch())
+    assert "out-0" in str(caught.value.__cause__)
     said = capsys.readouterr().err
     assert said.count("Error in main worker") == 1
     assert_goes_on(local, serial, tmp_path)
