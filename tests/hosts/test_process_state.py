@@ -1,6 +1,5 @@
 """The state of main's process, as it is reproduced in a worker."""
 
-import dataclasses
 import importlib
 import itertools
 import pickle
@@ -25,9 +24,12 @@ def gdal():
     gdal = pytest.importorskip("osgeo.gdal", reason="GDAL is not installed")
     pytest.importorskip("osgeo.ogr")
     pytest.importorskip("osgeo.osr")
-    state = current_state()
-    with dataclasses.replace(state, raises=dict.fromkeys(state.raises, False)).reproduced():
-        yield gdal
+    before = gdal.GetUseExceptions()
+    gdal.DontUseExceptions()
+    yield gdal
+    (gdal.UseExceptions if before else gdal.DontUseExceptions)()
+    for name in ("GDAL_NUM_THREADS", "OSR_USE_NON_DEPRECATED", *SECRETS, *OF_THE_MACHINE):
+        gdal.SetConfigOption(name, None)
 
 
 SECRETS = {
