@@ -158,7 +158,8 @@ class Run:
         self._sender.start()
         self._receiver.start()
         self._watcher.start()
-        threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
+        what = (self.run_id, self._clients, self._stack.bucket)
+        threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True).start()
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
     def close(self) -> None:
@@ -182,18 +183,19 @@ class Run:
                 ("end the workers", self._dismiss),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
                 ("delete what it owns in AWS", self._resources.delete),
-                ("report its end", self._tell_end),
+                ("report its end", lambda: _tell_end(self, self._stack, self._begun)),
             ],
         )
-
-    def _tell_end(self) -> None:
-        totals, broken = self.statistics(), self._pending.broken
-        _tell_end(self.run_id, self._stack, self._begun, totals, broken)
 
     @property
     def open(self) -> bool:
         """Whether tasks can be submitted."""
         return self._pending.open
+
+    @property
+    def broken(self) -> Exception | None:
+        """What broke the run."""
+        return self._pending.broken
 
     def statistics(self) -> Statistics:
         """Return what the run has done so far."""
@@ -288,24 +290,20 @@ class Run:
         if self._settings.out_queue:
             self._workforce.wait_until_ended(GIVEN_QUEUES_SECONDS)
 
-    def _sweep(self) -> None:
-        try:
-            sweep(self._clients, self._stack.bucket)
-        except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
-            log.debug("run=%s cannot sweep: %s", self.run_id, error)
+
+def _sweep(run_id: str, clients: Clients, bucket: str) -> None:
+    try:
+        sweep(clients, bucket)
+    except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
+        log.debug("run=%s cannot sweep: %s", run_id, error)
 
 
-def _tell_end(
-    run: str,
-    stack: StackOutputs,
-    begun: float,
-    totals: Statistics,
-    broken: Exception | None,
-) -> None:
+def _tell_end(run: Run, stack: StackOutputs, begun: float) -> None:
     """Log that a run is over, and call the hooks."""
-    log.info("run=%s is over: %s", run, totals)
+    totals, broken = run.statistics(), run.broken
+    log.info("run=%s is over: %s", run.run_id, totals)
     record = RunRecord(
-        run=run,
+        run=run.run_id,
         stack=stack.name,
         region=stack.region,
         begun=begun,
