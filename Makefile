@@ -31,9 +31,11 @@ lint: setup  ## check style, types and the order of imports
 
 lock: ARGS = --upgrade
 lock: setup  ## move requirements.lock to the newest versions (ARGS="" only adds what is missing)
-	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.10 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" --extra local --group dev --output-file requirements.lock $(ARGS) pyproject.toml
+	@$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.10 --generate-hashes \
+		--no-annotate --custom-compile-command "make lock" --extra local --group dev \
+		--output-file requirements.lock $(ARGS) pyproject.toml
 
 clean:  ## remove all that the other targets made, the environment too
-	@rm -rf .venv .tox build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .tox build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache
+	@rm -rf .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

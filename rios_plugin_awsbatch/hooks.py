@@ -14,11 +14,10 @@ A plugin is any object, a module for instance, with some of these functions::
     register(Slowest())
 
 Installed packages may offer plugins through the entry-point group ``rios_awsbatch``. Hooks are
-called in threads of the run, so they must return soon. A hook that raises is logged and harms
-nothing.
+called in threads of the run, or in the thread that cancels a task, closes the run, or computes a
+block in main. They must return soon. A hook that raises is logged and harms nothing.
 """
 
-import functools
 import importlib.metadata
 import logging
 import threading
@@ -58,7 +57,7 @@ class HookSpecification:
 
     @_specification
     def rios_awsbatch_run_ended(self, record: RunRecord) -> None:
-        """A run has ended, and nothing of it is left in AWS.
+        """A run has ended. What could not be deleted in AWS is logged, and swept later.
 
         Args:
             record: What it did in all.
@@ -66,25 +65,34 @@ class HookSpecification:
 
 
 class _Plugins:
-    """The registered plugins of this process."""
+    """The plugins of this process; those of installed packages come with the first use."""
 
     def __init__(self) -> None:
-        self._changing = threading.Lock()  # guards `_manager`, and who replaces `_callers`
+        self._changing = threading.Lock()  # guards all that follows, but for who reads `_callers`
         self._manager = pluggy.PluginManager(_PROJECT)
         self._manager.add_hookspecs(HookSpecification)
+        self._loaded = False
         self._callers: dict[str, list[Any]] = {}  # by hook, one for each plugin; never changed
-        for entry in importlib.metadata.entry_points(group=_PROJECT):
+
+    def load(self) -> None:
+        """Register the plugins of installed packages, once; one that fails is logged."""
+        if self._loaded:
+            return
+        with self._changing:
+            loaded, self._loaded = self._loaded, True
+        if loaded:
+            return
+        for entry in importlib.metadata.entry_points(group=_PROJECT):  # may register others
             try:
-                self._manager.register(entry.load(), entry.name)
+                self.register(entry.load())
             except Exception:
-                log.exception("plugin %s of group %s cannot be loaded", entry.value, _PROJECT)
-        self._replace_callers()
+                log.exception("plugin %s of group %s cannot be used", entry.value, _PROJECT)
 
     def register(self, plugin: object) -> None:
+        self._refuse_unknown_hooks(plugin)
         with self._changing:
             try:
                 self._manager.register(plugin)
-                self._manager.check_pending()
             except pluggy.PluginValidationError:
                 if self._manager.is_registered(plugin):  # pluggy may keep what it refuses
                     self._manager.unregister(plugin)
@@ -100,30 +108,30 @@ class _Plugins:
         for caller in self._callers.get(hook, ()):
             try:
                 caller(record=record)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # sys.exit in a hook must not end a thread of the run
                 log.exception("a plugin's %s failed", hook)
+
+    def _refuse_unknown_hooks(self, plugin: object) -> None:
+        # pluggy's own check looks at all plugins: one that is wrong would refuse all others.
+        for name in dir(plugin):
+            if self._manager.parse_hookimpl_opts(plugin, name) and name not in _HOOKS:
+                raise pluggy.PluginValidationError(
+                    plugin, f"There is no hook {name}; there are {', '.join(_HOOKS)}."
+                )
 
     def _replace_callers(self) -> None:
         # One caller for each plugin: pluggy's own stops at the first plugin that raises.
         plugins = self._manager.get_plugins()
         self._callers = {
             hook: [self._manager.subset_hook_caller(hook, plugins - {one}) for one in plugins]
-            for hook in vars(HookSpecification)
-            if hook.startswith(_PROJECT)
+            for hook in _HOOKS
         }
 
 
-_making = threading.Lock()  # two threads must not make two of them
-
-
-@functools.cache
-def _made() -> _Plugins:
-    return _Plugins()
-
-
-def _plugins() -> _Plugins:
-    with _making:
-        return _made()
+_HOOKS: Final = tuple(name for name in vars(HookSpecification) if name.startswith(_PROJECT))
+_PLUGINS: Final = _Plugins()  # empty: importing this module loads no plugin
 
 
 def register(plugin: object) -> None:
@@ -133,12 +141,12 @@ def register(plugin: object) -> None:
         ValueError: It is registered already.
         pluggy.PluginValidationError: One of its hooks does not exist, or takes other arguments.
     """
-    _plugins().register(plugin)
+    _PLUGINS.register(plugin)
 
 
 def unregister(plugin: object) -> None:
     """Call the hooks of a plugin no more."""
-    _plugins().unregister(plugin)
+    _PLUGINS.unregister(plugin)
 
 
 def call(hook: str, record: Any) -> None:
@@ -148,4 +156,5 @@ def call(hook: str, record: Any) -> None:
         hook: Its name.
         record: Its record.
     """
-    _plugins().call(hook, record)
+    _PLUGINS.load()
+    _PLUGINS.call(hook, record)

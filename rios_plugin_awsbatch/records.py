@@ -1,8 +1,9 @@
 """What became of tasks, blocks, workers and runs: one frozen record each.
 
-A worker measures each task and its blocks. Its result message carries the measures, so they cost no
-request. Main adds what it knows, and hands the record to hooks, statistics and the log. Whatever
-chooses how much to send or to fetch reads the same records, through `TypicalSeconds`.
+A worker measures each task and its blocks. Its result message carries the measures, so they cost
+no request. Main adds what it knows, and hands the record to hooks, statistics and the log. Whatever
+chooses how much to send or to fetch learns through `TypicalSeconds`: main from the records, a
+worker from its own clock.
 
 Times are Unix times in seconds, by the clock of the machine that took them.
 """
@@ -18,6 +19,7 @@ __all__ = [
     "BLOCKS_KEPT",
     "MAIN",
     "BlockRecord",
+    "Measured",
     "Outcome",
     "RunRecord",
     "TaskRecord",
@@ -50,43 +52,54 @@ class BlockRecord:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskRecord:
-    """What became of one task.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a worker measures while it computes a task. It travels, and is in the record, as it is.
+
+    To measure something else, add it here, and measure it in `worker/compute.py`.
+
+    Attributes:
+        begun: When the worker began to compute; 0 if it never did.
+        seconds: How long computing took, and pickling the result.
+        blocks: How many blocks, or calls, the task is made of; 1 if none were measured.
+        block_records: How its blocks went, the first `BLOCKS_KEPT` at most; none for a single call.
+    """
+
+    begun: float = 0.0
+    seconds: float = 0.0
+    blocks: int = 1
+    block_records: tuple[BlockRecord, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskRecord(Measured):
+    """What became of one task: what its worker `Measured`, and the following.
 
     Attributes:
         run: The run's id; empty for a block that main computed before there was a run.
         task: The task's number within the run; -1 for what main computed itself.
         name: What users call it: the place of its (first) block, or the function's name.
-        blocks: How many blocks, or calls, it is made of.
-        worker: Who computed it; `MAIN` if main did.
+        worker: Who computed it; `MAIN` if main did, empty if nobody did.
         attempt: The number of the attempt that gave this outcome, from 1.
         sent: When main sent it.
-        begun: When the worker began to compute; 0 if it never did.
-        seconds: How long computing took, and pickling the result.
         bytes_in: Bytes of its pickled arguments, without what many tasks share.
         bytes_out: Bytes of its pickled result; 0 if there is none.
         requests: AWS requests that its worker has made since its previous result.
         outcome: ``done``. ``raised``: the user's function raised. ``lost``: the task ended every
             process that computed it. ``refused``: the worker could not take it. ``failed``: it
             could not be sent, or the run broke. ``cancelled``: nobody waits for it any more.
-        block_records: How its blocks went, the first `BLOCKS_KEPT` at most; none for a single call.
     """
 
     run: str
     task: int
     name: str
-    blocks: int
     worker: str
     attempt: int
     sent: float
-    begun: float
-    seconds: float
     bytes_in: int
     bytes_out: int
     requests: int
     outcome: Outcome
-    block_records: tuple[BlockRecord, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .errors import is_missing_queue, sentence_for
 
-__all__ = ["attempted"]
+__all__ = ["attempt_all", "attempted"]
 
 log = logging.getLogger(__name__)
 
@@ -29,3 +29,32 @@ def attempted(
         gone = queue_may_be_gone and is_missing_queue(error)
         level = logging.DEBUG if gone else logging.WARNING
         log.log(level, "%s=%s could not %s: %s", kind, identity, what, sentence_for(error))
+
+
+def attempt_all(identity: str, steps: Iterable[tuple[str, Callable[[], object]]]) -> bool:
+    """Take all steps of an end. An interrupt ends the step it meets, and is raised after the last.
+
+    Args:
+        identity: The run's id.
+        steps: What each one does, for the log, and the step.
+
+    Returns:
+        Whether every step succeeded.
+
+    Raises:
+        BaseException: The first interrupt (Ctrl-C, or a signal's SystemExit).
+    """
+    interrupt: BaseException | None = None
+    succeeded = True
+    for what, step in steps:
+        done = False
+        try:
+            with attempted(identity, what):
+                step()
+                done = True
+        except BaseException as error:  # noqa: BLE001 - raised below
+            interrupt = interrupt or error
+        succeeded = succeeded and done
+    if interrupt is not None:
+        raise interrupt
+    return succeeded

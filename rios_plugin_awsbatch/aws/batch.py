@@ -14,6 +14,7 @@ __all__ = [
     "UNFINISHED",
     "advice_for",
     "container_overrides",
+    "image_of",
     "latest_definition",
     "reason_of",
 ]
@@ -96,6 +97,11 @@ def latest_definition(batch: "BatchClient", name: str) -> Any:
         if not revision or str(definition["revision"]) == revision
     ]
     return max(found, key=lambda definition: definition["revision"], default=None)
+
+
+def image_of(definition: Any) -> str:
+    """Return the image of a job definition's container; empty if it has more than one container."""
+    return str(definition.get("containerProperties", {}).get("image", ""))
 
 
 def reason_of(job: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 import botocore.exceptions
 import botocore.parsers
+import s3transfer.exceptions
 
 from rios_plugin_awsbatch.errors import AWSBatchException
 
@@ -36,6 +37,7 @@ AWS_ERRORS: Final = (
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
     botocore.parsers.ResponseParserError,
+    s3transfer.exceptions.RetriesExceededError,
 )
 _UNREACHABLE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 _NO_ANSWER: Final = (AnswerError, botocore.parsers.ResponseParserError)

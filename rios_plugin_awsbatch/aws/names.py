@@ -21,6 +21,7 @@ __all__ = [
     "record_key",
     "run_prefix",
     "submission_prefix",
+    "workers_job_name",
 ]
 
 Role = Literal["tasks", "results"]
@@ -73,6 +74,11 @@ def queue_name(stack: str, run_id: str, role: Role) -> str:
 def queue_pattern(stack: str) -> re.Pattern[str]:
     """Return a pattern for the names of the queues of a stack's runs, and of no other stack's."""
     return re.compile(f"{re.escape(queue_prefix(stack))}{RUN_ID}-(tasks|results)")
+
+
+def workers_job_name(run_id: str) -> str:
+    """Return the name of the Batch job of a run's workers."""
+    return f"rios-{run_id}"
 
 
 def name_of(arn: str) -> str:

@@ -3,12 +3,17 @@
 import datetime as dt
 import email.utils
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["age_of", "folders_in", "in_batches"]
+__all__ = ["DELETE_KEYS", "age_of", "folders_in", "in_batches"]
+
+
+# How many keys one request takes:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+DELETE_KEYS: Final = 1000
 
 
 def age_of(modified: dt.datetime | None, answer: Any) -> float:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
-from rios_plugin_awsbatch.aws.batch import latest_definition
+from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
 from rios_plugin_awsbatch.aws.names import queue_prefix
@@ -219,7 +219,7 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcom
     definition = latest_definition(clients.batch, stack.job_definition)
     if definition is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
-    image = definition["containerProperties"]["image"]
+    image = image_of(definition)
     place = _ECR.match(image)
     if place is None:
         return "note", f"{image}; not checked, because it is not in ECR", ""

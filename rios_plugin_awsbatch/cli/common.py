@@ -1,6 +1,6 @@
 """What several commands share: the stack that the settings name, and messages to the user."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -8,7 +8,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.stack.outputs import StackOutputs, read_stack
 
-__all__ = ["OpenedStack", "note", "opened_stack"]
+__all__ = ["OpenedStack", "note", "opened_aws", "opened_stack"]
 
 
 class OpenedStack(NamedTuple):
@@ -25,6 +25,19 @@ class OpenedStack(NamedTuple):
     stack: StackOutputs
 
 
+def opened_aws(**given: Any) -> tuple[Clients, Settings]:
+    """Return AWS clients and the settings that name their region.
+
+    Args:
+        given: Settings that go before those of the environment.
+
+    Raises:
+        SettingsError: A setting cannot be used.
+    """
+    settings = load(Settings, **given)
+    return Clients(settings.region), settings
+
+
 def opened_stack(*fields: str) -> OpenedStack:
     """Return the stack that the settings name.
 
@@ -35,8 +48,7 @@ def opened_stack(*fields: str) -> OpenedStack:
         SettingsError: A setting cannot be used.
         StackError: The stack cannot be read, or lacks an output.
     """
-    settings = load(Settings)
-    clients = Clients(settings.region)
+    clients, settings = opened_aws()
     return OpenedStack(clients, settings, read_stack(clients, settings, *fields))
 
 

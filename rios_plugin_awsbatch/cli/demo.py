@@ -13,7 +13,7 @@ from rios_plugin_awsbatch.run.leases import close_all
 
 __all__ = ["demo"]
 
-SCENE: Final = Path(__file__).parents[1] / "demo" / "examples" / "L7_ETMs.tif"
+SCENE: Final = Path(__file__).parents[1] / "demo" / "scene" / "L7_ETMs.tif"
 
 
 @click.command()

@@ -4,11 +4,11 @@ import shlex
 
 import click
 
-from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.image import build as images
 from rios_plugin_awsbatch.image import registry
 from rios_plugin_awsbatch.image.builder import default_builder
-from rios_plugin_awsbatch.settings import Settings, load
+
+from .common import opened_aws
 
 __all__ = ["image"]
 
@@ -92,7 +92,7 @@ def build(  # noqa: PLR0913 - the options of a command
         rios=rios or images.LATEST_RIOS,
         extra_packages=(extra_packages or "").split(),
         pip_packages=(pip_packages or "").split(),
-        platform=platform or registry.platform_of_stack(*_aws()),
+        platform=platform or registry.platform_of_stack(*opened_aws()),
         options=shlex.split(options or ""),
     )
     for built in images.build(wanted):
@@ -108,7 +108,7 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
 
     It is pushed as latest and under its own tag. NAME is rios by default.
     """
-    clients, settings = _aws()
+    clients, settings = opened_aws()
     repository = registry.ecr_path(clients, settings, main=main)
     for pushed in registry.push(clients, builder or default_builder(), name, repository):
         click.echo(f"Pushed {pushed}")
@@ -119,9 +119,4 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
 @_MAIN
 def path(*, base: bool, main: bool) -> None:
     """Print the repository of the stack's images."""
-    click.echo(registry.ecr_path(*_aws(), main=main, base=base))
-
-
-def _aws() -> tuple[Clients, Settings]:
-    settings = load(Settings)
-    return Clients(settings.region), settings
+    click.echo(registry.ecr_path(*opened_aws(), main=main, base=base))

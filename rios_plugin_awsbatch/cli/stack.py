@@ -7,15 +7,14 @@ from typing import Any, Final
 
 import click
 
-from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.errors import StackError
-from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.stack.create import create_stack
 from rios_plugin_awsbatch.stack.delete import delete_stack, refuse_undeletable
 from rios_plugin_awsbatch.stack.managed import ManagedStack
 from rios_plugin_awsbatch.stack.modify import apply_plan, discard_plan, plan_change
 from rios_plugin_awsbatch.stack.report import report_on
 
+from .common import opened_aws
 from .stack_options import requested, what, where
 from .stack_view import console, show_plan, show_progress, show_report
 
@@ -126,10 +125,10 @@ def deletebatch(stackname: str | None, region: str | None, *, wait: bool, yes: b
 
 def _managed(name: str | None, region: str | None) -> ManagedStack:
     given = {"stack": name, "region": region}
-    settings = load(
-        Settings, **{setting: value for setting, value in given.items() if value is not None}
+    clients, settings = opened_aws(
+        **{setting: value for setting, value in given.items() if value is not None}
     )
-    return ManagedStack(Clients(settings.region), settings.stack)
+    return ManagedStack(clients, settings.stack)
 
 
 def _create(managed: ManagedStack, options: dict[str, Any], *, wait: bool) -> None:

@@ -9,7 +9,7 @@ submission, and deregistered when its job has ended.
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from rios_plugin_awsbatch.aws.batch import latest_definition
+from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
@@ -105,7 +105,7 @@ def _latest(batch: "BatchClient", name: str, stack: StackOutputs) -> Any:
             f"There is no active job definition {name}; modify {stack}, or delete it and create it "
             "again."
         )
-    if not latest.get("containerProperties", {}).get("image"):
+    if not image_of(latest):
         raise SubmissionError(
             f"Job definition {name} does not have a single container; a script cannot be submitted "
             "to it."

@@ -43,7 +43,10 @@ def read_record(clients: Clients, bucket: str, identity: str) -> SubmissionRecor
         return SubmissionRecord()
     if not isinstance(content, dict):
         return SubmissionRecord()
-    return SubmissionRecord(content.get("job"), content.get("definition"))
+    job, definition = content.get("job"), content.get("definition")
+    return SubmissionRecord(
+        job if isinstance(job, str) else None, definition if isinstance(definition, str) else None
+    )
 
 
 def write_record(clients: Clients, bucket: str, identity: str, record: SubmissionRecord) -> None:

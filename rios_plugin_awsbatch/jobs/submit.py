@@ -100,7 +100,7 @@ def submit(
         undo.callback(_delete_files, clients, stack, identity)
         if script is not None:
             digest, size = _upload(clients, stack, identity, script)
-            environment["RIOS_AWSBATCH_SUBMISSION"] = f"{identity}:{digest}"
+            environment[variables(Settings)["submission"][0]] = f"{identity}:{digest}"
             options = dataclasses.replace(options, command=(COMMAND,))
         with explained(SubmissionError, f"Cannot submit a job to {stack}"):
             image = wanted_image(clients.batch, stack, options.image)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from rios_plugin_awsbatch.programs import exit_status
+
 __all__ = ["JobProcess"]
 
 # A process that left the session may hold the pipe open for ever.
@@ -61,7 +63,7 @@ class JobProcess:
         code = self._process.wait()
         self._kill_session()
         reader.join(_LAST_OUTPUT_SECONDS)
-        return code if code >= 0 else 128 - code
+        return exit_status(code)
 
     def stop(self, grace: float) -> None:
         """Send SIGTERM to the process, and SIGKILL after some seconds to all of its session."""

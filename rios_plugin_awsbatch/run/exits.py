@@ -21,10 +21,8 @@ def close_at_exit(close: Callable[[], None]) -> None:
     atexit.register(close)
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # the latter when a terminal is closed; nohup ignores it
+    # SIGHUP comes when a terminal is closed; nohup ignores it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _exit_in_order)
 

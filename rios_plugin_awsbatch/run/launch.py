@@ -1,11 +1,11 @@
 """Workers as one AWS Batch job: submitted, watched, ended. Workers start in no other way."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rios_plugin_awsbatch.aws.batch import ENDED, container_overrides, reason_of
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.settings import Settings, WorkerSettings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -89,23 +89,23 @@ class WorkerJob:
 
 def submit_workers(
     batch: "BatchClient", stack: StackOutputs, name: str, count: int, overrides: Any
-) -> list[WorkerJob]:
-    """Start `count` workers.
+) -> Iterator[WorkerJob]:
+    """Start `count` workers, as the jobs are taken from the iterator.
 
     Args:
         batch: The client.
         stack: Names the job queue and the job definition.
         name: The job's name.
         count: How many workers.
-        overrides: The containers', from `container_overrides`.
+        overrides: The containers', from `worker_overrides`.
 
-    Returns:
+    Yields:
         The jobs: one, unless there are more workers than an array may have.
 
     Raises:
         WorkersError: Batch does not take the job.
+        botocore.exceptions.BotoCoreError: Batch cannot be reached for the time being.
     """
-    jobs = []
     while count > 0:
         size = min(count, ARRAY_MAX)
         if 0 < count - size < ARRAY_MIN:
@@ -120,13 +120,14 @@ def submit_workers(
                 **array,
             )
         except AWS_ERRORS as error:
+            if is_passing(error):
+                raise
             raise WorkersError(
                 f"Batch does not take the workers' job (queue {stack.job_queue}, definition "
                 f"{stack.job_definition} of {stack}): {sentence_for(error)}"
             ) from error
-        jobs.append(WorkerJob(batch, response["jobId"], size))
+        yield WorkerJob(batch, response["jobId"], size)
         count -= size
-    return jobs
 
 
 def worker_overrides(settings: Settings, bucket: str, exchange: Exchange, secret: str) -> Any:

@@ -11,7 +11,9 @@ import threading
 from concurrent.futures import Future
 from typing import TypeAlias
 
+from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
 
@@ -85,7 +87,12 @@ def lease(settings: Settings, workers: int) -> Lease:
         if mine:
             _start(live, settings, workers)
             return Lease(live)
-        run = live.run.result()
+        try:
+            run = live.run.result()
+        except BaseException:  # Ctrl-C while another thread starts it: nobody has this lease
+            with _lock:
+                live.users -= 1
+            raise
         if run.open:
             run.want_workers(workers)
             return Lease(live)
@@ -104,7 +111,9 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
     except BaseException as error:
         with _lock:
             _forget(live)
-        live.run.set_exception(error)
+        # Ctrl-C is for the thread that it meets, not for those that wait for the run.
+        interrupted = AWSBatchException("The start of the run was interrupted.")
+        live.run.set_exception(error if isinstance(error, Exception) else interrupted)
         raise
 
 
@@ -117,9 +126,8 @@ def close_all() -> None:
             if identity[0] == os.getpid() and live.run.done()
         ]
         _live.clear()
-    for run in runs:
-        if run.exception() is None:
-            run.result().close()
+    started = [run.result() for run in runs if run.exception() is None]
+    attempt_all("all", [(f"close run {run.run_id}", run.close) for run in started])
 
 
 def guard_exits() -> None:

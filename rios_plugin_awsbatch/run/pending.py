@@ -11,7 +11,7 @@ from typing import Any
 from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException, RemoteError
-from rios_plugin_awsbatch.records import MAIN, BlockRecord, Outcome, TaskRecord
+from rios_plugin_awsbatch.records import Outcome, TaskRecord
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Failure, Measures, Result
@@ -77,8 +77,10 @@ class Pending:
     @property
     def open(self) -> bool:
         """Whether tasks can be added."""
+        if os.getpid() != self._owner:  # first: a thread of the parent's may have held the lock
+            return False
         with self._changed:
-            return not self._closing and self._broken is None and os.getpid() == self._owner
+            return not self._closing and self._broken is None
 
     @property
     def closing(self) -> bool:
@@ -160,7 +162,7 @@ class Pending:
         if task is None:
             log.debug("run=%s task=%d came back once more; ignored", self._run, reply.task)
             return
-        value, error = self._unpacked(reply)
+        value, error = _unpacked(reply, self._exchange, self._roster.reasons)
         outcome: Outcome = "done" if isinstance(reply, Result) else reply.reason
         self._finish(
             task,
@@ -220,26 +222,16 @@ class Pending:
             future.set_running_or_notify_cancel()
             self._tell(task, _record(self._run, task, "cancelled"))
 
-    def _unpacked(self, reply: Result | Failure) -> tuple[Any, Exception | None]:
-        """Return the value or the error that a reply stands for."""
-        try:
-            if isinstance(reply, Failure):
-                return None, exception_from(reply, self._exchange, self._roster.reasons)
-            return payload.loads(self._exchange.unpack(reply.payload)), None
-        except Exception as error:  # noqa: BLE001 - it is the task's outcome
-            return None, error
-        except BaseException as error:  # noqa: BLE001 - unpickling may import what calls sys.exit
-            return None, RemoteError(
-                f"The result cannot be unpickled: {type(error).__name__}: {error}"
-            )
-
     def _finish(self, task: _Task, record: TaskRecord, value: Any, error: Exception | None) -> None:
         self._totals.note(record)
         task.future.record = record
-        if error is None:
-            task.future.set_result(value)
-        else:
-            task.future.set_exception(error)
+        try:
+            if error is None:
+                task.future.set_result(value)
+            else:
+                task.future.set_exception(error)
+        except BaseException:  # sys.exit in a user's callback must not end a thread of the run
+            log.exception("run=%s task=%d a callback of its future failed", self._run, task.number)
         self._tell(task, record)
 
     def _tell(self, task: _Task, record: TaskRecord) -> None:
@@ -247,11 +239,25 @@ class Pending:
         hooks.call("rios_awsbatch_task_done", record)
 
 
+def _unpacked(
+    reply: Result | Failure, exchange: Exchange, reasons: tuple[str, ...]
+) -> tuple[Any, Exception | None]:
+    """Return the value or the error that a reply stands for."""
+    try:
+        if isinstance(reply, Failure):
+            return None, exception_from(reply, exchange, reasons)
+        return payload.loads(exchange.unpack(reply.payload)), None
+    except Exception as error:  # noqa: BLE001 - it is the task's outcome
+        return None, error
+    except BaseException as error:  # noqa: BLE001 - unpickling may import what calls sys.exit
+        return None, RemoteError(f"The result cannot be unpickled: {type(error).__name__}: {error}")
+
+
 def _record(  # noqa: PLR0913, PLR0917 - what is known, from three sides
     run: str,
     task: _Task,
     outcome: Outcome,
-    worker: str = MAIN,
+    worker: str = "",
     measures: Measures | None = None,
     requests: int = 0,
 ) -> TaskRecord:
@@ -260,17 +266,12 @@ def _record(  # noqa: PLR0913, PLR0917 - what is known, from three sides
         run=run,
         task=task.number,
         name=task.name,
-        blocks=seen.blocks,
         worker=worker,
         attempt=seen.attempt,
         sent=task.sent,
-        begun=seen.begun,
-        seconds=seen.seconds,
         bytes_in=task.size,
         bytes_out=seen.bytes_out,
         requests=requests,
         outcome=outcome,
-        block_records=tuple(
-            BlockRecord(one.name, one.begun, one.seconds) for one in seen.block_records
-        ),
+        **vars(seen.measured),
     )

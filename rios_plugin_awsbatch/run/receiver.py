@@ -36,7 +36,8 @@ __all__ = ["Receiver"]
 log = logging.getLogger(__name__)
 
 HANDLERS: Final = 4
-COMPANY_SHARE, COMPANY_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
+CLOSE_SECONDS: Final = 5.0
+PAUSE_SHARE, PAUSE_SECONDS = 0.05, 0.1  # of the time since the last results, and at most
 
 
 class Receiver:
@@ -78,8 +79,9 @@ class Receiver:
         """
         self._closed.set()
         if not queue_stays:
+            self._handlers.close(time.monotonic() + CLOSE_SECONDS)
             return
-        deadline = time.monotonic() + LONG_POLL_SECONDS + 5
+        deadline = time.monotonic() + LONG_POLL_SECONDS + CLOSE_SECONDS
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._exchange.results.send([self._exchange.encode(Stop())])
             self._thread.join(max(deadline - time.monotonic(), 0))
@@ -104,7 +106,7 @@ class Receiver:
             if received:
                 # Blocks that were sent together come back together: let one request receive them.
                 before, latest = latest, time.monotonic()
-                time.sleep(min(COMPANY_SHARE * (latest - before), COMPANY_SECONDS))
+                time.sleep(min(PAUSE_SHARE * (latest - before), PAUSE_SECONDS))
 
     def _receive(self) -> list[Received]:
         return self._exchange.results.receive(
@@ -138,9 +140,8 @@ class Receiver:
             self._pending.fail_all(
                 VersionMismatchError(f"{notice.detail} [worker {notice.worker}]")
             )
-        elif (
-            notice.event == "ready" and self._pending.closing
-        ):  # too late to be told with the others
+        elif notice.event == "ready" and self._pending.closing:
+            # It comes too late to be told to stop with the others.
             self._exchange.tasks.send([self._exchange.encode(Stop())])
 
     def _refuse(self, received: Received, error: MessageError) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
-from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue
 from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
@@ -20,10 +20,10 @@ from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
-from rios_plugin_awsbatch.wire.queue import MessageQueue
+from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .inventory import Inventory
+from .inventory import INVENTORY, Inventory
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["RunResources", "delete_queue"]
 
 _QUEUE_ATTRIBUTES: "Final[Mapping[QueueAttributeNameType, str]]" = {
-    "MaximumMessageSize": str(1024 * 1024),
+    "MaximumMessageSize": str(MESSAGE_BYTES),
     "MessageRetentionPeriod": str(14 * 24 * 3600),
     "SqsManagedSseEnabled": "true",
 }
@@ -56,6 +56,7 @@ class RunResources:
         self._clients = clients
         self._key = key
         self._store = PayloadStore(clients.s3, stack.bucket, run_prefix(key.run))
+        self._stored = False
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self.inventory = Inventory(self._store)
 
@@ -72,7 +73,7 @@ class RunResources:
         try:
             with explained(StackError, f"Cannot use bucket {self._stack.bucket} of {self._stack}"):
                 self.inventory.write()
-            self._undo.append(("delete the run's objects", self._store.clear))
+            self._stored = True
             given = (self._settings.in_queue, self._settings.out_queue)
             if given[0] and given[1]:
                 return self._with_queues((given[0], given[1]), self._take(given[0], given[1]))
@@ -82,11 +83,19 @@ class RunResources:
             raise
 
     def delete(self) -> None:
-        """Delete them, the latest first; what cannot be deleted is logged and left to the sweep."""
-        while self._undo:
-            what, step = self._undo.pop()
-            with attempted(self._key.run, what):
-                step()
+        """Delete them, the latest first.
+
+        What cannot be deleted is logged. Then the inventory stays, and the sweep tries again.
+        """
+        undo, self._undo = self._undo[::-1], []
+        kept = INVENTORY
+        try:
+            if attempt_all(self._key.run, undo):
+                kept = ""
+        finally:
+            if self._stored:
+                with attempted(self._key.run, "delete the run's objects"):
+                    self._store.clear(keep=kept)
 
     def _with_queues(self, urls: tuple[str, str], inline_limit: int) -> Exchange:
         return connect(

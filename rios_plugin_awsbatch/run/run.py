@@ -31,7 +31,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
-from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
@@ -58,7 +58,7 @@ __all__ = ["Run", "start_run"]
 
 log = logging.getLogger(__name__)
 
-FAREWELL_SECONDS: Final = 3.0
+STOP_SECONDS: Final = 3.0
 GIVEN_QUEUES_SECONDS: Final = 30.0
 NAME_CHARACTERS: Final = 200
 
@@ -161,16 +161,18 @@ class Run:
             return
         if not self._pending.close():
             return
-        with attempted(self.run_id, "stop looking after the workers"):
-            self._watcher.close()
-        with attempted(self.run_id, "stop sending"):
-            self._sender.close()
-        with attempted(self.run_id, "end the workers"):
-            self._dismiss()
-        with attempted(self.run_id, "stop receiving"):
-            self._receiver.close(queue_stays=bool(self._settings.out_queue))
-        self._resources.delete()
-        self._tell_end()
+        stays = bool(self._settings.out_queue)
+        attempt_all(
+            self.run_id,
+            [
+                ("stop looking after the workers", self._watcher.close),
+                ("stop sending", self._sender.close),
+                ("end the workers", self._dismiss),
+                ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
+                ("delete what it owns in AWS", self._resources.delete),
+                ("report its end", self._tell_end),
+            ],
+        )
 
     @property
     def open(self) -> bool:
@@ -259,10 +261,10 @@ class Run:
         abandoned = self._pending.abandoned
         if not abandoned:
             self._exchange.tasks.send([self._exchange.encode(Stop())] * self._roster.present)
-        self._workforce.end(0 if abandoned else FAREWELL_SECONDS)
+        self._workforce.end(0 if abandoned else STOP_SECONDS)
         # The last word of a worker that has just started must not reach the queue's next run.
         if self._settings.out_queue:
-            self._workforce.wait_for_the_end(GIVEN_QUEUES_SECONDS)
+            self._workforce.wait_until_ended(GIVEN_QUEUES_SECONDS)
 
     def _sweep(self) -> None:
         try:

@@ -30,9 +30,9 @@ __all__ = ["OutgoingTask", "Sender", "about_sending"]
 UPLOADS: Final = 4
 SENDERS: Final = 3
 # Small messages wait for others, to share a request: this long if nothing is being uploaded,
-LINGER_SECONDS: Final = 0.004
+GATHER_SECONDS: Final = 0.004
 # and this long if something is.
-COMPANY_SECONDS: Final = 0.05
+UPLOAD_GATHER_SECONDS: Final = 0.05
 SMALL_BYTES: Final = MESSAGE_BYTES // 4
 CLOSE_SECONDS: Final = 10.0
 
@@ -115,9 +115,8 @@ class Sender:
         self._patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
         self._uploads = RequestThreads("upload", UPLOADS)
         self._encoded: queue.SimpleQueue[_Encoded | None] = queue.SimpleQueue()
-        self._gathering = (
-            threading.Lock()
-        )  # guards `_carried`; one gathers at a time, lest each waits with one message
+        # Guards `_carried`. One thread gathers at a time: each would wait with a single message.
+        self._gathering = threading.Lock()
         self._carried: _Encoded | None = None
         self._senders = [
             threading.Thread(target=self._send_loop, name="sender", daemon=True)
@@ -180,20 +179,20 @@ class Sender:
                 first = self._carried or self._encoded.get()
                 if first is None:
                     return
-                batch, self._carried = self._with_company(first)
+                batch, self._carried = self._batch_from(first)
             self._send([task for task in batch if self._pending.wanted(task.number)])
             self._budget.release(sum(task.cost for task in batch))
 
-    def _with_company(self, first: _Encoded) -> tuple[list[_Encoded], _Encoded | None]:
+    def _batch_from(self, first: _Encoded) -> tuple[list[_Encoded], _Encoded | None]:
         """Return what goes into one request with `first`, and what was taken but does not fit."""
         batch, size = [first], len(first.text)
         begun = time.monotonic()
         while len(batch) < BATCH_ENTRIES and size < SMALL_BYTES:
-            waited = time.monotonic() - begun
-            if waited >= (COMPANY_SECONDS if self._uploads.unfinished else LINGER_SECONDS):
+            uploading = self._uploads.unfinished > 0
+            if time.monotonic() - begun >= (UPLOAD_GATHER_SECONDS if uploading else GATHER_SECONDS):
                 break
             try:
-                more = self._encoded.get(timeout=LINGER_SECONDS)
+                more = self._encoded.get(timeout=GATHER_SECONDS)
             except queue.Empty:
                 continue
             if more is None:  # for another thread, or for the next time

@@ -4,6 +4,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
+from rios_plugin_awsbatch.aws.patience import Patience
+from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.exchange import Exchange
@@ -53,12 +55,15 @@ class SharedPayloads:
         if stored is not None:  # another thread may still be storing it
             return stored.result()
         try:
-            packed = self._exchange.pack(data, f"shared/{mac}", INLINE_BYTES)
+            packed = Patience().call(
+                lambda: self._exchange.pack(data, f"shared/{mac}", INLINE_BYTES),
+                what=f"store {what}",
+            )
         except BaseException as error:
             with self._adding:  # the next caller tries again
                 del self._payloads[mac]
-            if not isinstance(error, Exception):  # Ctrl-C
-                mine.cancel()
+            if not isinstance(error, Exception):  # Ctrl-C is for this thread alone
+                mine.set_exception(AWSBatchException(f"The upload of {what} was interrupted."))
                 raise
             sentence = about_sending(what, error)
             mine.set_exception(sentence)

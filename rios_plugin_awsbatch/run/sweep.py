@@ -1,10 +1,12 @@
 """What dead runs left behind: found by their inventories, deleted by the next run."""
 
+import functools
 import json
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
-from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import error_code
 from rios_plugin_awsbatch.aws.names import RUNS, run_prefix
@@ -37,14 +39,17 @@ def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS
         inventory = _stale_inventory(clients, bucket, run_id, stale_seconds)
         if inventory is None:
             continue
-        for job in inventory.get("jobs", []):
-            with attempted(run_id, f"end job {job}"):
-                clients.batch.terminate_job(jobId=job, reason="Its main died")
-        for url in inventory.get("queues", []):
-            with attempted(run_id, f"delete queue {url}"):
-                delete_queue(clients, url)
+        steps: list[tuple[str, Callable[[], object]]] = [
+            (f"end job {job}", functools.partial(_terminate, clients, job))
+            for job in inventory.get("jobs", [])
+        ]
+        steps += [
+            (f"delete queue {url}", functools.partial(delete_queue, clients, url))
+            for url in inventory.get("queues", [])
+        ]
+        kept = "" if attempt_all(run_id, steps) else INVENTORY  # which names what is left
         with attempted(run_id, "delete its objects"):
-            PayloadStore(clients.s3, bucket, run_prefix(run_id)).clear()
+            PayloadStore(clients.s3, bucket, run_prefix(run_id)).clear(keep=kept)
         log.info("run=%s swept: its main died", run_id)
         swept.append(run_id)
     return swept
@@ -75,3 +80,7 @@ def _stale_inventory(
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _terminate(clients: Clients, job: str) -> None:
+    clients.batch.terminate_job(jobId=job, reason="Its main died")

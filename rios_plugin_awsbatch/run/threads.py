@@ -50,9 +50,10 @@ class RequestThreads:
             self._unfinished += 1
             self._calls.put(function)
             if len(self._threads) < min(self._unfinished, self._most):
-                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start_thread()
+            alone = not self._threads
+        if alone:
+            self._make(self._calls.get())
 
     def close(self, deadline: float) -> None:
         """Take no more calls, and wait for the threads to make those that they have.
@@ -70,14 +71,28 @@ class RequestThreads:
             if thread is not threading.current_thread():  # a future's callback may end the run
                 thread.join(max(deadline - time.monotonic(), 0))
 
+    def _start_thread(self) -> None:
+        """Start one more thread; the caller holds the lock."""
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # Python 3.12.0 and 3.12.1 start none in `atexit` functions
+            log.debug("thread %s cannot be started", self._name)
+        else:
+            self._threads.append(thread)
+
     def _work(self) -> None:
         while (function := self._calls.get()) is not None:
-            try:
+            self._make(function)
+            del function  # what it holds must not be kept while this thread waits
+
+    def _make(self, function: Callable[[], None] | None) -> None:
+        try:
+            if function is not None:
                 function()
-            except Exception:
-                log.exception("a call of thread %s failed", self._name)
-            finally:
-                del function  # what it holds must not be kept while this thread waits
-                with self._changed:
-                    self._unfinished -= 1
-                    self._changed.notify_all()
+        except BaseException:  # a user's callback may call sys.exit; the thread must live
+            log.exception("a call of thread %s failed", self._name)
+        finally:
+            with self._changed:
+                self._unfinished -= 1
+                self._changed.notify_all()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import advice_for
+from rios_plugin_awsbatch.aws.errors import explained
+from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
@@ -24,9 +26,8 @@ __all__ = ["Workforce"]
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
-LAST_WORDS_SECONDS: Final = (
-    3.0  # what a terminated worker still stores must not come after the objects are deleted
-)
+# What a terminated worker still stores must not come after the objects are deleted.
+TERMINATION_SECONDS: Final = 3.0
 
 
 class Workforce:
@@ -104,7 +105,8 @@ class Workforce:
         Raises:
             WorkersError: Batch does not take the job.
         """
-        self._launch_wanted()
+        with explained(WorkersError, f"Cannot start workers of {self._stack}"):
+            self._launch_wanted()
 
     def look(self, pending: int) -> None:
         """Look at the workers; start some where `pending` tasks need them.
@@ -131,24 +133,24 @@ class Workforce:
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)
 
-    def end(self, farewell: float) -> None:
+    def end(self, grace: float) -> None:
         """End all workers. The thread that is just submitting a job ends that one.
 
         Args:
-            farewell: Seconds for workers that were told to stop to say goodbye. Those that do not
+            grace: Seconds for workers that were told to stop. Those that have not gone by then
                 are terminated.
         """
         with self._changing:
             self._ended = True
             jobs = tuple(self._jobs)
-        self._wait_for_goodbyes(farewell)
+        self._wait_until_gone(grace)
         gone = self._roster.gone_of([job.job_id for job in jobs])
         if not self._roster.present and gone >= sum(job.size for job in jobs):
             return  # none can be on its way any more
         _terminate(self._run_id, jobs)
-        self._wait_for_goodbyes(LAST_WORDS_SECONDS)
+        self._wait_until_gone(TERMINATION_SECONDS)
 
-    def wait_for_the_end(self, seconds: float) -> None:
+    def wait_until_ended(self, seconds: float) -> None:
         """Wait until Batch has ended all workers, for so many seconds at most."""
         deadline = time.monotonic() + seconds
         while not self._all_ended() and time.monotonic() < deadline:
@@ -161,26 +163,26 @@ class Workforce:
         return not self._roster.ready_since_launch and waited > self._startup_timeout
 
     def _launch_wanted(self) -> None:
-        with self._changing:
-            count, self._provided = self._wanted - self._provided, self._wanted
+        count = self.missing
         if count > 0:
             self._launch(count)
+            with self._changing:
+                self._provided += count
 
     def _launch(self, count: int) -> None:
-        jobs = submit_workers(
-            self._batch, self._stack, f"rios-{self._run_id}", count, self._overrides
-        )
-        with self._changing:
-            self._jobs += jobs
-            ended = self._ended
-            ids = [job.job_id for job in self._jobs]
-        if ended:
-            _terminate(self._run_id, jobs)
-            return
+        name = workers_job_name(self._run_id)
+        for job in submit_workers(self._batch, self._stack, name, count, self._overrides):
+            with self._changing:
+                self._jobs.append(job)
+                ended = self._ended
+                ids = [known.job_id for known in self._jobs]
+            if ended:
+                _terminate(self._run_id, [job])
+                return
+            self._inventory.write(jobs=ids)
         log.info(
             "run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue
         )
-        self._inventory.write(jobs=ids)
 
     def _replace_some(self, missing: int, failed: int) -> None:
         """Replace workers that were idle for too long and, within reason, those that failed."""
@@ -215,7 +217,7 @@ class Workforce:
 
     # Ending
 
-    def _wait_for_goodbyes(self, seconds: float) -> None:
+    def _wait_until_gone(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self._roster.present and (left := deadline - time.monotonic()) > 0:
             said = self._roster.wait_for_change(min(left, LOOK_SECONDS))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import StackError
 
 if TYPE_CHECKING:
@@ -104,11 +105,13 @@ def follow(
     Raises:
         StackError: Nothing has happened for `silence_seconds`, and nothing is in progress.
     """
+    patience = Patience()
     seen, latest = 0, time.monotonic()
     while True:
         # Before the events: if this is the final status, they include the final one.
-        status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-        events = events_after(cloudformation, stack_id, after)
+        described = patience.call(lambda: cloudformation.describe_stacks(StackName=stack_id))
+        status = described["Stacks"][0]["StackStatus"]
+        events = patience.call(lambda: events_after(cloudformation, stack_id, after))
         for event in events[seen:]:
             yield event
             if event.name == stack_id and not event.status.endswith("_IN_PROGRESS"):

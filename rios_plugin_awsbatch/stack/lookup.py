@@ -23,7 +23,8 @@ def find_stack(clients: Clients, name: str) -> "StackTypeDef | None":
         name: The stack's name.
     """
     try:
-        return clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        found = clients.cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return found[0] if found else None
     except botocore.exceptions.ClientError as error:
         if is_missing_stack(error):
             return None

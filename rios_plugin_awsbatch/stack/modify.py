@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import StackError
 
 from .definitions import deregister_renamed
@@ -91,8 +92,11 @@ def _new_tags(found: "StackTypeDef", tags: Mapping[str, str]) -> Any:
 
 def _read_plan(stack: ManagedStack, change_set: str, *, fargate: bool) -> Plan:
     """Wait until a change set has been created, and return what it does."""
+    patience = Patience()
     while True:
-        answer = stack.cloudformation.describe_change_set(ChangeSetName=change_set)
+        answer = patience.call(
+            lambda: stack.cloudformation.describe_change_set(ChangeSetName=change_set)
+        )
         if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             break
         time.sleep(stack.poll_seconds)

@@ -1,10 +1,10 @@
 """The objects in a stack's bucket."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rios_plugin_awsbatch.aws.names import RUNS
-from rios_plugin_awsbatch.aws.s3 import folders_in
+from rios_plugin_awsbatch.aws.s3 import DELETE_KEYS, folders_in
 from rios_plugin_awsbatch.errors import StackError
 
 from .lookup import skipped_if_missing
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["count_runs", "delete_objects"]
-
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-_DELETED_AT_ONCE: Final = 1000
 
 
 def delete_objects(s3: "S3Client", bucket: str) -> Iterator[Step]:
@@ -28,7 +25,7 @@ def delete_objects(s3: "S3Client", bucket: str) -> Iterator[Step]:
     count = 0
     with skipped_if_missing("NoSuchBucket"):
         while True:
-            page = s3.list_object_versions(Bucket=bucket, MaxKeys=_DELETED_AT_ONCE)
+            page = s3.list_object_versions(Bucket=bucket, MaxKeys=DELETE_KEYS)
             listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             keys: Any = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in listed]
             if not keys:

@@ -21,9 +21,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rios_plugin_awsbatch.errors import MessageError, UnreadableError, VersionMismatchError
+from rios_plugin_awsbatch.records import Measured
 
 __all__ = [
-    "Block",
     "Failure",
     "Measures",
     "Message",
@@ -139,40 +139,26 @@ class Stop(_Model):
     kind: Literal["stop"] = "stop"
 
 
-class Block(_Model):
-    """One block of a task; see `records.BlockRecord`."""
-
-    name: _Text
-    begun: float
-    seconds: float
-
-
 class Measures(_Model):
-    """What a worker measured of a task; see `records.TaskRecord`.
+    """What a worker knows of a task that it has computed.
 
     Attributes:
         attempt: The number of this attempt at the task, by any worker, from 1.
-        begun: When computing began, as a Unix time by the worker's clock; 0 if it did not.
-        seconds: How long computing took, pickling the result included.
         bytes_in: Bytes of the pickled arguments.
         bytes_out: Bytes of the pickled result; 0 if there is none.
-        blocks: How many blocks, or calls, were measured; 1 if none were.
-        block_records: The records of the first `records.BLOCKS_KEPT` of them.
+        measured: What it measured; becomes part of the `TaskRecord` as it is.
     """
 
     attempt: int = 1
-    begun: float = 0.0
-    seconds: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
-    blocks: int = 1
-    block_records: tuple[Block, ...] = ()
+    measured: Measured = Measured()
 
     @property
     def blocks_size(self) -> int:
-        """Bytes that `block_records` take in a message, at most."""
+        """Bytes that the records of blocks take in a message, at most."""
         # JSON may spell a character as two escapes of six bytes.
-        return sum(_BLOCK_BYTES + 12 * len(block.name) for block in self.block_records)
+        return sum(_BLOCK_BYTES + 12 * len(block.name) for block in self.measured.block_records)
 
 
 class Result(_Model):

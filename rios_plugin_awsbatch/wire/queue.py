@@ -45,7 +45,7 @@ class _RefusedError(AWSBatchException):
 
     def __init__(self, url: str, failure: Any) -> None:
         super().__init__(f"Queue {url} refuses a message: {failure.get('Message')}")
-        self.for_good = bool(failure["SenderFault"])
+        self.for_good = bool(failure.get("SenderFault"))
 
 
 class MessageQueue:
@@ -126,11 +126,12 @@ class MessageQueue:
             QueueUrl=self.url,
             Entries=[{"Id": number, "MessageBody": body} for number, body in unsent.items()],
         )
-        failed = {failure["Id"]: failure for failure in response.get("Failed", [])}
-        for number in unsent.keys() - failed.keys():
-            del unsent[number]
-        for failure in failed.values():
+        for taken in response.get("Successful", []):
+            unsent.pop(taken["Id"], None)
+        for failure in response.get("Failed", []):
             raise _RefusedError(self.url, failure)
+        if unsent:
+            raise _RefusedError(self.url, {"Message": "SQS says nothing of it"})
 
     def _note(self, failures: Iterable[Any], verb: str) -> None:
         # Harmless: the message is received and computed once more, and its result is ignored.

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Final
 
 import botocore.exceptions
 
-from rios_plugin_awsbatch.aws.errors import error_code
+from rios_plugin_awsbatch.aws.errors import error_code, is_passing
 from rios_plugin_awsbatch.aws.patience import Patience
-from rios_plugin_awsbatch.aws.s3 import in_batches
+from rios_plugin_awsbatch.aws.s3 import DELETE_KEYS, in_batches
 from rios_plugin_awsbatch.errors import AWSBatchException, PayloadError
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PayloadStore"]
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-DELETE_KEYS: Final = 1000
-READING_SECONDS: Final = 60.0  # for which connections may drop while one payload is read
 # boto3 retries until an answer begins. A connection that drops in the middle of the body is ours.
 _CUT: Final = (
     botocore.exceptions.IncompleteReadError,
@@ -56,9 +53,8 @@ class PayloadStore:
                 f"A message points to {key}, which is outside {self.prefix} of bucket "
                 f"{self.bucket}."
             )
-        patience = Patience(outage=READING_SECONDS, passes=lambda error: isinstance(error, _CUT))
         try:
-            return patience.call(lambda: self._read(key))
+            return Patience(passes=_may_pass).call(lambda: self._read(key))
         except botocore.exceptions.ClientError as error:
             if error_code(error) == "NoSuchKey":
                 raise PayloadError(
@@ -67,8 +63,11 @@ class PayloadStore:
                 ) from None
             raise
 
-    def clear(self) -> None:
+    def clear(self, *, keep: str = "") -> None:
         """Delete everything under the prefix.
+
+        Args:
+            keep: The name of an object that stays.
 
         Raises:
             AWSBatchException: An object cannot be deleted.
@@ -78,6 +77,7 @@ class PayloadStore:
         )
         for page in pages:
             keys = [item["Key"] for item in page.get("Contents", [])]
+            keys = [key for key in keys if not keep or key != self.prefix + keep]
             for batch in in_batches(keys, DELETE_KEYS):
                 self._delete(batch)
 
@@ -93,3 +93,7 @@ class PayloadStore:
                 f"{error.get('Key')} of bucket {self.bucket} cannot be deleted: "
                 f"{error.get('Message')}"
             )
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, _CUT) or is_passing(error)

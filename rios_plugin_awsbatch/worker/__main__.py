@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -14,7 +13,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.jobs.files import importable
-from rios_plugin_awsbatch.programs import configure_logging
+from rios_plugin_awsbatch.programs import configure_logging, errors_as_sentences
 from rios_plugin_awsbatch.settings import WorkerSettings, load
 from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import RunKey
@@ -105,12 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="run this program instead (Batch passes a job's command to the image's entry point)",
     )
     command = parser.parse_args(arguments).command
-    try:
+    with errors_as_sentences("rios-awsbatch-worker"):
         if command:
             become(command)
         work()
-    except AWSBatchException as error:
-        sys.exit(f"rios-awsbatch-worker: {error}")
 
 
 if __name__ == "__main__":

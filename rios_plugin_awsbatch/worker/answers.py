@@ -1,15 +1,17 @@
 """What a worker sends: results and failures, notices about itself, and tasks for other workers."""
 
 import dataclasses
+import threading
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError
+from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
-    Block,
     Failure,
     Measures,
     Payload,
@@ -19,7 +21,7 @@ from rios_plugin_awsbatch.wire.messages import (
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
-from .calls import NOT_BEGUN, Raised, Returned, Timing
+from .calls import NOT_BEGUN, Raised, Returned
 from .inflight import HeldTask
 
 __all__ = ["Answers", "Outcome", "Refused"]
@@ -39,7 +41,7 @@ class Refused:
     """
 
     error: Exception
-    timing: Timing = NOT_BEGUN
+    timing: Measured = NOT_BEGUN
 
 
 Outcome: TypeAlias = Returned | Raised | Refused
@@ -52,10 +54,14 @@ class Answers:
         exchange: The run's queues and store.
         clients: Whose requests are counted.
         worker: The worker's name, which all messages bear.
+        ended: Ends the waiting during an outage.
     """
 
-    def __init__(self, exchange: Exchange, clients: Clients, worker: str) -> None:
+    def __init__(
+        self, exchange: Exchange, clients: Clients, worker: str, ended: threading.Event
+    ) -> None:
         self._exchange = exchange
+        self._patience = Patience(ended=ended)
         self._clients = clients
         self._worker = worker
 
@@ -68,7 +74,8 @@ class Answers:
 
     def send(self, replies: Sequence[Result | Failure]) -> None:
         """Send replies to main."""
-        self._exchange.results.send([self._exchange.encode(reply) for reply in replies])
+        texts = [self._exchange.encode(reply) for reply in replies]
+        self._patience.call(lambda: self._exchange.results.send(texts), what="send results")
 
     def send_anew(self, tasks: Sequence[HeldTask], *, failed: int = 0) -> None:
         """Send tasks anew and delete their messages.
@@ -105,7 +112,7 @@ class Answers:
         measures = _measures(held, returned.timing, bytes_out=len(returned.result))
         # Base64 makes four bytes of three.
         left = (MESSAGE_BYTES - _ENVELOPE_BYTES - measures.blocks_size) * 3 // 4
-        payload = self._exchange.pack(
+        payload = self._pack(
             returned.result,
             f"results/{held.task.task}-{self._worker}-{held.attempt}",
             min(self._exchange.inline_limit, left),
@@ -121,7 +128,7 @@ class Answers:
     def _failure(self, held: HeldTask, raised: Raised) -> Failure:
         exception: Payload | None = None
         if raised.exception is not None:
-            exception = self._exchange.pack(
+            exception = self._pack(
                 raised.exception,
                 f"errors/{held.task.task}-{self._worker}",
                 min(INLINE_EXCEPTION, self._exchange.inline_limit),
@@ -139,6 +146,11 @@ class Answers:
             exception=exception,
         )
 
+    def _pack(self, data: bytes, name: str, room: int) -> Payload:
+        return self._patience.call(
+            lambda: self._exchange.pack(data, name, room), what=f"store {name}"
+        )
+
     def _refusal(self, held: HeldTask, refused: Refused) -> Failure:
         error = refused.error
         return Failure(
@@ -153,16 +165,10 @@ class Answers:
         )
 
 
-def _measures(held: HeldTask, timing: Timing, *, bytes_out: int = 0) -> Measures:
+def _measures(held: HeldTask, timing: Measured, *, bytes_out: int = 0) -> Measures:
     return Measures(
         attempt=held.attempt,
-        begun=timing.begun,
-        seconds=timing.seconds,
         bytes_in=held.task.arguments.size,
         bytes_out=bytes_out,
-        blocks=timing.blocks,
-        block_records=tuple(
-            Block(name=block.name, begun=block.begun, seconds=block.seconds)
-            for block in timing.block_records
-        ),
+        measured=timing,
     )

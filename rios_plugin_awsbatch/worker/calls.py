@@ -10,10 +10,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final, Generic, Literal, TypeVar
 
-from rios_plugin_awsbatch.records import BlockRecord
+from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.wire.compression import Compression
 
-__all__ = ["NOT_BEGUN", "Cache", "Call", "Content", "Kept", "Raised", "Returned", "Timing"]
+__all__ = ["NOT_BEGUN", "Cache", "Call", "Content", "Kept", "Raised", "Returned"]
 
 Value = TypeVar("Value")
 
@@ -52,24 +52,7 @@ class Call:
     compression: Compression
 
 
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """When and how long a task was computed.
-
-    Attributes:
-        begun: When computing began, as a Unix time; 0 if it did not.
-        seconds: How long it took, pickling the result included.
-        blocks: How many blocks, or calls, were measured; 1 if none were.
-        block_records: The records of the first `BLOCKS_KEPT` of them.
-    """
-
-    begun: float = 0.0
-    seconds: float = 0.0
-    blocks: int = 1
-    block_records: tuple[BlockRecord, ...] = ()
-
-
-NOT_BEGUN: Final = Timing()
+NOT_BEGUN: Final = Measured()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +65,7 @@ class Returned:
     """
 
     result: bytes
-    timing: Timing
+    timing: Measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +88,7 @@ class Raised:
     traceback: str
     versions: str
     exception: bytes | None
-    timing: Timing
+    timing: Measured
 
 
 class Kept:

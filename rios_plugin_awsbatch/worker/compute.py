@@ -18,11 +18,11 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from rios_plugin_awsbatch.errors import PicklingError
-from rios_plugin_awsbatch.records import BLOCKS_KEPT, BlockRecord, collected_blocks
+from rios_plugin_awsbatch.records import BLOCKS_KEPT, BlockRecord, Measured, collected_blocks
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
-from .calls import Cache, Call, Raised, Returned, Timing
+from .calls import Cache, Call, Raised, Returned
 
 __all__ = ["main", "serve"]
 
@@ -93,15 +93,22 @@ def _unpickled_when_called(pickled: bytes) -> Callable[..., Any]:
     return call
 
 
-def _timing(begun: float, seconds: float, blocks: list[BlockRecord]) -> Timing:
+def _timing(begun: float, seconds: float, blocks: list[BlockRecord]) -> Measured:
     kept = (
-        BlockRecord(block.name[:NAME_CHARACTERS], block.begun, block.seconds)
+        BlockRecord(_writable(block.name[:NAME_CHARACTERS]), block.begun, block.seconds)
         for block in blocks[:BLOCKS_KEPT]
     )
-    return Timing(begun, seconds, len(blocks) or 1, tuple(kept))
+    return Measured(
+        begun=begun, seconds=seconds, blocks=len(blocks) or 1, block_records=tuple(kept)
+    )
 
 
-def _raised(error: BaseException, name: str, timing: Timing) -> Raised:
+def _writable(name: str) -> str:
+    """Spell out lone surrogates, which undecodable file names have and JSON cannot hold."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _raised(error: BaseException, name: str, timing: Measured) -> Raised:
     if isinstance(error, ModuleNotFoundError):
         error.msg = (
             f"{error} (while a worker prepared or computed {name}; if the module is yours, define "

@@ -12,7 +12,6 @@ BATCH_SECONDS: Final = 0.2
 BATCH_TASKS: Final = 10
 _SHORTEST_SECONDS: Final = 0.001
 _FIRST_RECEIVE_SECONDS: Final = 0.05
-_WEIGHT: Final = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Prefetch:
     def __init__(self) -> None:
         self._typical = TypicalSeconds()
         self._receiving = _FIRST_RECEIVE_SECONDS
-        self._preparing = 0.0
+        self._preparing = TypicalSeconds()
 
     def note_task(self, seconds: float) -> None:
         """Take note of how long the worker was busy with a task."""
@@ -55,13 +54,13 @@ class Prefetch:
             preparing: Seconds to prepare each.
         """
         self._receiving = min(self._receiving, receiving)  # the quickest did not wait
-        self._preparing = (1 - _WEIGHT) * self._preparing + _WEIGHT * preparing
+        self._preparing.note(preparing)
 
     def room(self) -> int:
         """Return how many tasks to fetch at once."""
         if self._typical.value is None:
             return 1
-        each = max(self._typical.value + self._preparing, _SHORTEST_SECONDS)
+        each = max(self._typical.value + (self._preparing.value or 0.0), _SHORTEST_SECONDS)
         return min(max(int(BATCH_SECONDS / each), 1), BATCH_TASKS)
 
     def due(self, waiting: int, busy: float | None) -> Due:
@@ -81,7 +80,7 @@ class Prefetch:
         if patience <= 0:
             return "hand back" if waiting else Wait(None)
         remaining = max(typical - elapsed, 0) + typical * waiting
-        early = remaining - 2 * (self._receiving + self._preparing)
+        early = remaining - 2 * (self._receiving + (self._preparing.value or 0.0))
         if early > 0:
             return Wait(max(min(early, patience), _SHORTEST_SECONDS))
         if waiting < BATCH_TASKS:

@@ -1,5 +1,6 @@
 """The worker's end of the process that computes: starts it, calls it, and says how it died."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from rios_plugin_awsbatch.wire.messages import Payload, Task
 
 from .calls import Call, Content, Kept, Raised, Returned
 
-__all__ = ["ComputeProcess"]
+__all__ = ["ComputeProcess", "Death"]
 
 FUNCTIONS_KEPT: Final = 8
 SHARED_KEPT: Final = 2
@@ -32,6 +33,29 @@ def _environment() -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name != key},
         "RIOS_AWSBATCH_AUTOLOAD": "0",
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class Death:
+    """How a process died.
+
+    Attributes:
+        returncode: As `subprocess` has it, negative after a signal.
+    """
+
+    returncode: int
+
+    @property
+    def killed(self) -> bool:
+        """Whether something killed it: mostly the kernel, when memory has run out."""
+        return self.returncode == -signal.SIGKILL
+
+    def __str__(self) -> str:
+        if self.killed:
+            return "was killed (SIGKILL), most likely because it ran out of memory"
+        if self.returncode < 0:
+            return f"crashed ({signal.Signals(-self.returncode).name})"
+        return f"left Python with exit code {self.returncode}"
 
 
 class ComputeProcess:
@@ -103,16 +127,12 @@ class ComputeProcess:
             if self._process.poll() is not None and not self._connection.poll(0):
                 raise EOFError
 
-    def replace(self) -> str:
+    def replace(self) -> Death:
         """Start another process in place of one that has died; return how it died."""
         self._connection.close()
         code = self._process.wait()
         self._start()
-        if code == -signal.SIGKILL:
-            return "was killed (SIGKILL), most likely because it ran out of memory"
-        if code < 0:
-            return f"crashed ({signal.Signals(-code).name})"
-        return f"left Python with exit code {code}"
+        return Death(code)
 
     def kill(self) -> None:
         """End the process now; `call`, which may be waiting for it, raises EOFError."""

@@ -135,7 +135,7 @@ class Replier:
             held.task.name,
             self._worker,
             measures.attempt,
-            measures.seconds,
+            measures.measured.seconds,
             measures.bytes_in,
             measures.bytes_out,
             reply.reason if isinstance(reply, Failure) else "done",

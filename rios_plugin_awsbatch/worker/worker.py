@@ -41,16 +41,16 @@ from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS
 from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError, UnreadableError
+from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.settings import WorkerSettings
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
 from .answers import Answers, Outcome, Refused
-from .calls import Timing
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
-from .process import ComputeProcess
+from .process import ComputeProcess, Death
 from .replier import Replier
 
 __all__ = ["Worker"]
@@ -88,7 +88,7 @@ class Worker:
         self._compute = compute
         self._ended = threading.Event()
         self._in_flight = InFlight()
-        self._answers = Answers(exchange, clients, name)
+        self._answers = Answers(exchange, clients, name, self._ended)
         visibility = settings.visibility_timeout
         self._replier = Replier(exchange, self._answers, self._in_flight, name, visibility)
         self._fetcher = Fetcher(
@@ -140,12 +140,12 @@ class Worker:
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
                 return None
-            timing = Timing(begun, time.monotonic() - start)
+            timing = Measured(begun=begun, seconds=time.monotonic() - start)
             return self._after_death(held, self._compute.replace(), timing)
         except (AWSBatchException, *AWS_ERRORS) as error:
             return Refused(error)
 
-    def _after_death(self, held: HeldTask, how: str, timing: Timing) -> Refused | None:
+    def _after_death(self, held: HeldTask, death: Death, timing: Measured) -> Refused | None:
         """Have another attempt made at a task whose process died, or give it up."""
         task = held.task
         log.warning(
@@ -155,13 +155,13 @@ class Worker:
             task.name,
             self._name,
             held.attempt,
-            how,
+            death,
         )
         if held.attempt >= self._settings.max_attempts:
-            remedy = MEMORY_REMEDY if "SIGKILL" in how else CRASH_REMEDY
+            remedy = MEMORY_REMEDY if death.killed else CRASH_REMEDY
             sentence = (
-                f"{task.name}: the process that computed it {how}, {held.attempt} times in a row. "
-                f"{remedy}"
+                f"{task.name}: the process that computed it {death}, {held.attempt} times in a "
+                f"row. {remedy}"
             )
             return Refused(TaskLostError(sentence), timing)
         self._in_flight.drop([held])

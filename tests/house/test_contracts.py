@@ -65,3 +65,11 @@ def test_an_import_upwards_breaks_them(copy, module, line, words):
     code, said = linted(copy.parent)
     assert code != 0
     assert words in said
+
+
+def test_every_half_in_the_worker_is_in_the_contracts():
+    """A new host's half in the worker is named where worker.compute is: it runs beside it."""
+    halves = {path.stem for path in (ROOT / "rios_plugin_awsbatch/hosts").glob("*_remote.py")}
+    text = (ROOT / "pyproject.toml").read_text()
+    for half in halves:
+        assert text.count(f'"rios_plugin_awsbatch.hosts.{half}"') == 2, half

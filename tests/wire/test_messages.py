@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rios_plugin_awsbatch.errors import AWSBatchException, MessageError
+from rios_plugin_awsbatch.records import BlockRecord, Measured
 from rios_plugin_awsbatch.wire.messages import (
     WIRE_VERSION,
-    Block,
     Failure,
     Measures,
     Payload,
@@ -48,16 +48,19 @@ tasks = st.builds(
 )
 times = st.floats(0, 1e12)
 block_texts = st.text(max_size=200)
-blocks = st.builds(Block, name=block_texts, begun=times, seconds=times)
+blocks = st.builds(BlockRecord, name=block_texts, begun=times, seconds=times)
 measures = st.builds(
     Measures,
     attempt=numbers,
-    begun=times,
-    seconds=times,
     bytes_in=numbers,
     bytes_out=numbers,
-    blocks=numbers,
-    block_records=st.lists(blocks, max_size=3).map(tuple),
+    measured=st.builds(
+        Measured,
+        begun=times,
+        seconds=times,
+        blocks=numbers,
+        block_records=st.lists(blocks, max_size=3).map(tuple),
+    ),
 )
 results = st.builds(
     Result, task=numbers, worker=texts, requests=numbers, measures=measures, payload=payloads
@@ -108,9 +111,13 @@ def test_a_message_comes_back_as_it_was_sent(message):
 @given(results)
 def test_records_of_blocks_take_no_more_room_than_they_say(result):
     """A worker knows how much of a message its measures may fill, whatever names blocks have."""
-    bare = result.model_copy(update={"measures": Measures(block_records=())})
+    bare = result.model_copy(update={"measures": Measures()})
     counted = result.model_copy(
-        update={"measures": Measures(block_records=result.measures.block_records)}
+        update={
+            "measures": Measures(
+                measured=Measured(block_records=result.measures.measured.block_records)
+            )
+        }
     )
     more = len(encode(counted, KEY)) - len(encode(bare, KEY))
     assert more <= result.measures.blocks_size

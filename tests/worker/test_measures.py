@@ -51,10 +51,14 @@ def test_a_result_carries_its_measures(run):
     run.send(task)
     reply = run.reply()
     measures = reply.measures
-    assert before < measures.begun < time.time()
-    assert 0 < measures.seconds < time.time() - before
+    assert before < measures.measured.begun < time.time()
+    assert 0 < measures.measured.seconds < time.time() - before
     assert (measures.bytes_in, measures.bytes_out) == (task.arguments.size, reply.payload.size)
-    assert (measures.attempt, measures.blocks, measures.block_records) == (1, 1, ())
+    assert (measures.attempt, measures.measured.blocks, measures.measured.block_records) == (
+        1,
+        1,
+        (),
+    )
 
 
 def test_measured_blocks_come_with_the_result(run):
@@ -62,11 +66,19 @@ def test_measured_blocks_come_with_the_result(run):
     run.start()
     run.send(run.task(many_blocks, 3, "block"))
     measures = run.reply().measures
-    assert measures.blocks == 3
-    assert [block.name for block in measures.block_records] == ["block 0", "block 1", "block 2"]
-    first, second, third = measures.block_records
-    assert measures.begun <= first.begun <= second.begun <= third.begun
-    assert 0.001 * 3 <= sum(block.seconds for block in measures.block_records) <= measures.seconds
+    assert measures.measured.blocks == 3
+    assert [block.name for block in measures.measured.block_records] == [
+        "block 0",
+        "block 1",
+        "block 2",
+    ]
+    first, second, third = measures.measured.block_records
+    assert measures.measured.begun <= first.begun <= second.begun <= third.begun
+    assert (
+        0.001 * 3
+        <= sum(block.seconds for block in measures.measured.block_records)
+        <= measures.measured.seconds
+    )
 
 
 def test_a_task_of_very_many_blocks_carries_the_first_records(run):
@@ -74,8 +86,8 @@ def test_a_task_of_very_many_blocks_carries_the_first_records(run):
     run.start()
     run.send(run.task(many_blocks, BLOCKS_KEPT + 9, "block"))
     measures = run.reply().measures
-    assert measures.blocks == BLOCKS_KEPT + 9
-    assert [block.name for block in measures.block_records] == [
+    assert measures.measured.blocks == BLOCKS_KEPT + 9
+    assert [block.name for block in measures.measured.block_records] == [
         f"block {number}" for number in range(BLOCKS_KEPT)
     ]
 
@@ -87,7 +99,7 @@ def test_records_of_blocks_leave_room_for_the_result(run):
     reply = run.reply()
     assert isinstance(reply, Result)
     assert reply.payload.key is not None
-    assert len(reply.measures.block_records) == BLOCKS_KEPT
+    assert len(reply.measures.measured.block_records) == BLOCKS_KEPT
     assert len(run.exchange.encode(reply)) < MESSAGE_BYTES
 
 
@@ -97,8 +109,8 @@ def test_a_failure_carries_its_measures(run):
     run.send(run.task(fail_in_second_block))
     reply = run.reply()
     assert (reply.reason, reply.error) == ("raised", "KeyError")
-    assert [block.name for block in reply.measures.block_records] == ["one", "two"]
-    assert reply.measures.seconds > 0
+    assert [block.name for block in reply.measures.measured.block_records] == ["one", "two"]
+    assert reply.measures.measured.seconds > 0
     assert reply.measures.bytes_out == 0
 
 
@@ -122,8 +134,8 @@ def test_a_lost_task_says_when_it_was_begun(run, failed):
     assert isinstance(reply, Failure)
     assert reply.reason == "lost"
     assert reply.measures.attempt == failed + 1
-    assert before < reply.measures.begun < time.time()
-    assert reply.measures.seconds > 0
+    assert before < reply.measures.measured.begun < time.time()
+    assert reply.measures.measured.seconds > 0
 
 
 def test_the_log_has_the_same_measures(run):
@@ -135,6 +147,6 @@ def test_the_log_has_the_same_measures(run):
     measures = reply.measures
     assert line == (
         f"run=by-hand task=7 block='block 3,4' worker={reply.worker} attempt=1 "
-        f"seconds={measures.seconds:.3f} bytes_in={measures.bytes_in} "
+        f"seconds={measures.measured.seconds:.3f} bytes_in={measures.bytes_in} "
         f"bytes_out={measures.bytes_out} done"
     )
