@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import moto.cloudformation.models
 import moto.cloudformation.urls
+import yaml  # which moto needs, too
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import (
     Change,
@@ -20,6 +21,7 @@ from moto.cloudformation.models import (
     cloudformation_backends,
 )
 from moto.cloudformation.responses import CloudFormationResponse
+from moto.cloudformation.utils import yaml_tag_constructor
 
 from . import resource_map, resources
 from .stacks import LocalStack
@@ -89,8 +91,21 @@ class _ChangeSet(ChangeSet):
         return []
 
 
+def _parse_with_libyaml() -> None:
+    """Make moto parse templates with libyaml, if PyYAML has it.
+
+    moto parses a stack's template several times for a request, which takes most of the request's
+    time. libyaml takes a tenth of it.
+    """
+    fast = getattr(yaml, "CLoader", None)
+    if fast is not None:
+        yaml.add_multi_constructor("", yaml_tag_constructor, Loader=fast)
+        yaml.Loader = fast
+
+
 def install() -> None:
     """Make moto's CloudFormation use these stacks."""
+    _parse_with_libyaml()
     resource_map.install()
     resources.install()
     # Where moto looks for the classes of stacks and change sets.

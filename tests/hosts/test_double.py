@@ -23,6 +23,8 @@ def test_the_adapter_keeps_the_contract(number, tmp_path):
         "-q",
         "-p",
         "no:cacheprovider",
+        "-n",
+        "0",  # the outer pytest's processes are enough
         f"--basetemp={tmp_path / 'files'}",
     ]
     ended = subprocess.run(
