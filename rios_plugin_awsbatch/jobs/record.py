@@ -43,10 +43,9 @@ def read_record(clients: Clients, bucket: str, identity: str) -> SubmissionRecor
         return SubmissionRecord()
     if not isinstance(content, dict):
         return SubmissionRecord()
-    job, definition = content.get("job"), content.get("definition")
-    return SubmissionRecord(
-        job if isinstance(job, str) else None, definition if isinstance(definition, str) else None
-    )
+    job = content.get("job")
+    # An odd job must not stop the sweep of all others; an odd definition is that one's error.
+    return SubmissionRecord(job if isinstance(job, str) else None, content.get("definition"))
 
 
 def write_record(clients: Clients, bucket: str, identity: str, record: SubmissionRecord) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 
 MISSING = ClientError({"Error": {"Code": "QueueDoesNotExist"}}, "DeleteMessage")
 
@@ -35,3 +35,28 @@ def test_an_interrupt_is_not_held_back():
     """Ctrl-C ends the program."""
     with pytest.raises(KeyboardInterrupt), attempted("1", "delete its objects"):
         raise KeyboardInterrupt
+
+
+def test_an_interrupt_skips_no_step_of_an_end(caplog):
+    """A second Ctrl-C ends the step that it meets; the others are taken, and then it counts."""
+    taken = []
+
+    def interrupted():
+        taken.append("interrupted")
+        raise KeyboardInterrupt
+
+    def failing():
+        taken.append("failing")
+        raise BotoCoreError
+
+    steps = [("stop", interrupted), ("delete", failing), ("tell", lambda: taken.append("told"))]
+    with pytest.raises(KeyboardInterrupt):
+        attempt_all("1", steps)
+    assert taken == ["interrupted", "failing", "told"]
+    assert caplog.messages == ["run=1 could not delete: An unspecified error occurred"]
+
+
+def test_an_end_says_whether_all_of_it_succeeded():
+    """Then nothing is left for the sweep."""
+    assert attempt_all("1", [("stop", int), ("delete", int)])
+    assert not attempt_all("1", [("delete", lambda: int("x")), ("stop", int)])

@@ -35,7 +35,7 @@ def test_a_busy_worker_fetches_just_in_time(prefetch):
 
 def test_preparing_that_takes_long_is_begun_earlier(prefetch):
     """Where arguments are large, the next fetch begins so much earlier."""
-    prefetch.note_fetch(receiving=20.0, preparing=10.0)
+    prefetch.note_fetch(receiving=20.0, preparing=3.0)
     assert prefetch.due(waiting=0, busy=0.0) == Wait(pytest.approx(3.9))
 
 
