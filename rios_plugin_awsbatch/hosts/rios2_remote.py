@@ -3,6 +3,7 @@
 import copy
 import copyreg
 import dataclasses
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -61,6 +62,9 @@ class BlockComputer:
         all_info: Any,
     ) -> None:
         self.func = func
+        # Makes the pickle of each `apply` another one: a worker that has opened files for an
+        # earlier `apply` must not read from them what they held then.
+        self._apply = secrets.token_hex(8)
         self._infiles = infiles
         self._read_here = read_here
         self._controls = copy.copy(controls)
@@ -128,6 +132,8 @@ class _Reader:
     def __init__(self) -> None:
         if gdal is not None:
             gdal.UseExceptions()
+            if hasattr(gdal, "VSICurlClearCache"):
+                gdal.VSICurlClearCache()  # what http and S3 answered in an earlier `apply`
         self._open: dict[Any, Any] = {}
         self._temporary = TempfileManager(tempfile.gettempdir())
         self._rasterized = RasterizationMgr()
