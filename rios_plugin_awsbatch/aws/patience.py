@@ -66,7 +66,8 @@ class Patience:
                 now = time.monotonic()
                 since = now if since is None else since
                 unknown = is_missing_queue(error) and now < self._known_by
-                if not unknown and not (self._passes(error) and now - since < self._outage):
+                passes = unknown or (self._passes(error) and now - since < self._outage)
+                if not passes or self._ended.is_set():  # at its end, a run deletes its queues
                     raise
                 if self._ended.is_set():
                     raise

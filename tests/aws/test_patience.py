@@ -115,14 +115,15 @@ def test_waiting_can_be_ended():
     assert raised == [OUTAGE]
 
 
-def test_what_has_been_ended_before_waits_for_nothing():
-    """The call is made once all the same."""
+def test_what_has_been_ended_before_waits_for_nothing(caplog):
+    """The call is made once all the same, and no repetition is announced."""
     ended = threading.Event()
     ended.set()
     call = Failing(OUTAGE)
     with pytest.raises(EndpointConnectionError):
-        Patience(ended=ended).call(call)
+        Patience(ended=ended).call(call, what="receive results")
     assert call.calls == 1
+    assert caplog.records == []
 
 
 def test_a_new_queue_may_be_unknown_for_a_while():
