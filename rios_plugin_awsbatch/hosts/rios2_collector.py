@@ -14,7 +14,7 @@ from rios_plugin_awsbatch.run.pending import TaskFuture
 
 from .rios2_apply import Apply
 from .rios2_ending import Ending
-from .rios2_order import BlockOrder, ComputedTask
+from .rios2_order import BlockOrder
 from .rios2_otherargs_list import OtherArgsList
 from .rios2_remote import Computed
 from .rios2_rereader import Rereader
@@ -68,7 +68,7 @@ class Collector:
         self._timings = timings
         self._rereader = rereader
         self._entries = entries
-        self._order = BlockOrder(apply.blocks, apply.workers)
+        self._order = BlockOrder(apply.blocks)
         # Blocks come as soon as workers do, which may take minutes; `ending` reports what goes
         # wrong.
         apply.outputs.popTimeout = None
@@ -165,11 +165,10 @@ class Collector:
             self._collected.append(timings)
             if done.entry is not None:
                 self._changed.append(done.entry)
-        for task in self._order.put(ComputedTask(done.blocks, computed.outputs)):
-            for block, outputs in zip(task.blocks, task.outputs, strict=True):
-                with self._timings.interval("insert_computebuffer"):
-                    self._insert(block, outputs)
-            self._room.release()
+        for block, outputs in self._order.put(zip(done.blocks, computed.outputs, strict=True)):
+            with self._timings.interval("insert_computebuffer"):
+                self._insert(block, outputs)
+        self._room.release()
 
     def _insert(self, block: Any, outputs: Any) -> None:
         """Insert a block into RIOS's buffer as soon as it has room, unless the ``apply`` ends."""

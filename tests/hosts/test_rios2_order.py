@@ -3,43 +3,37 @@
 import types
 
 import numpy as np
+import pytest
 
-from rios_plugin_awsbatch.hosts.rios2_order import HELD_TASKS, BlockOrder, ComputedTask
-
-
-def task(*blocks, size=1):
-    outputs = [types.SimpleNamespace(out=np.zeros(size, np.uint8)) for _ in blocks]
-    return ComputedTask(blocks, outputs)
+from rios_plugin_awsbatch.hosts import rios2_order
+from rios_plugin_awsbatch.hosts.rios2_order import BlockOrder
 
 
-def put_all(order, tasks):
-    return [block for one in tasks for due in order.put(one) for block in due.blocks]
-
-
-def test_blocks_are_written_in_the_grids_order():
-    """However their tasks come back, and however many blocks these have."""
-    order = BlockOrder(range(7), workers=4)
-    came = [task(4), task(1, 2), task(0), task(5, 6), task(3)]
-    assert put_all(order, came) == [0, 1, 2, 3, 4, 5, 6]
-
-
-def test_nobody_waits_for_a_slow_block():
-    """If too many tasks are held back, the earliest goes on, and nothing is written twice."""
-    workers = 2
-    order = BlockOrder(range(12), workers)
-    late = [task(number) for number in range(1, 12)]
-    written = put_all(order, late)
-    assert written == list(range(1, 12 - HELD_TASKS * workers))
-    assert [block for due in order.put(task(0)) for block in due.blocks] == [
-        0,
-        *range(12 - HELD_TASKS * workers, 12),
+def put_all(order, tasks, size=1):
+    """Put tasks, tuples of blocks; return the blocks that could be written."""
+    return [
+        block
+        for blocks in tasks
+        for block, _ in order.put(
+            (block, types.SimpleNamespace(out=np.zeros(size, np.uint8))) for block in blocks
+        )
     ]
 
 
-def test_memory_is_not_filled_while_a_block_is_slow(monkeypatch):
-    """Large blocks are held back up to a number of bytes."""
-    monkeypatch.setattr("rios_plugin_awsbatch.hosts.rios2_order.HELD_BYTES", 100)
-    order = BlockOrder(range(10), workers=100)
-    assert put_all(order, [task(1, size=60)]) == []
-    assert put_all(order, [task(2, size=60)]) == [1]
-    assert put_all(order, [task(0)]) == [0, 2]
+@pytest.mark.parametrize(
+    "tasks",
+    [[(4,), (1, 2), (0,), (5, 6), (3,)], [(3, 0), (6, 5), (2, 4), (1,)]],
+    ids=["tasks", "blocks"],
+)
+def test_blocks_are_written_in_the_grids_order(tasks):
+    """However their tasks come back, and whichever blocks these have."""
+    assert put_all(BlockOrder(range(7)), tasks) == list(range(7))
+
+
+def test_nobody_waits_for_a_slow_block(monkeypatch):
+    """If much memory is held back, the earliest blocks go on; nothing is written twice."""
+    monkeypatch.setattr(rios2_order, "HELD_BYTES", 100)
+    order = BlockOrder(range(6))
+    assert put_all(order, [(1,)], size=60) == []
+    assert put_all(order, [(2,), (4,)], size=60) == [1, 2]
+    assert put_all(order, [(0,), (5, 3)]) == [0, 3, 4, 5]
