@@ -280,6 +280,14 @@ class Run:
             what = f"{what} {payload.describe(value)}"
         return self._shared.share(value, what)
 
+    def content(self, name: str) -> bytes:
+        """Return bytes that workers have added with `TaskContext.add_content`.
+
+        Raises:
+            PayloadError: They are missing or damaged.
+        """
+        return self._exchange.content(name)
+
     def _dismiss(self) -> None:
         """Tell the workers to stop; end them at once if nobody waits for what they do."""
         abandoned = self._pending.abandoned

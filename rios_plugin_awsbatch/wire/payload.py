@@ -25,7 +25,7 @@ from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
 from .compression import Compression, compress, decompress
 
-__all__ = ["describe", "dumps", "loads"]
+__all__ = ["describe", "dumps", "loads", "matches"]
 
 _MAGIC: Final = b"RAB1"
 _COUNT: Final = struct.Struct("<I")
@@ -63,30 +63,43 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    _register_spawned_main()
-    buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    try:
-        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-        parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
-    except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
-    return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
+    return b"".join((_MAGIC, *compress(b"".join(_framed(_pickled(value, what))), compression)))
 
 
-def loads(data: bytes | bytearray | memoryview) -> Any:
+def loads(data: bytes | bytearray | memoryview, *, read_only: bool = False) -> Any:
     """Unpickle what `dumps` made. Call it with authenticated bytes only.
+
+    Args:
+        data: The bytes.
+        read_only: Whether arrays may be read-only views of `data`, which is not copied then.
 
     Returns:
         The object. Its arrays share no memory with `data`. They are writable unless the pickled
-        ones were not.
+        ones were not. With `read_only`, neither holds.
 
     Raises:
         PayloadError: The bytes are damaged.
         Exception: Whatever unpickling raises, ModuleNotFoundError for instance.
     """
-    pickled, *buffers = _parts(data)
+    pickled, *buffers = _parts(data, read_only=read_only)
     return pickle.loads(pickled, buffers=buffers)
+
+
+def matches(value: Any, data: bytes) -> bool:
+    """Say whether `dumps` would make `data` of `value`, uncompressed; copies no arrays.
+
+    Raises:
+        PicklingError: The value cannot be pickled.
+    """
+    mark, empty = compress(b"", "none")
+    expected = memoryview(data)
+    position = 0
+    for frame in (_MAGIC, mark, empty, *_framed(_pickled(value, "A value"))):
+        size = len(frame)
+        if not _equal(memoryview(frame), expected[position : position + size]):
+            return False
+        position += size
+    return position == len(data)
 
 
 def describe(function: Any) -> str:
@@ -113,6 +126,27 @@ def _register_spawned_main() -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
+def _pickled(value: Any, what: str) -> list[memoryview]:
+    """Return the parts of a payload: the pickle, and its buffers."""
+    _register_spawned_main()
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
+        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    except Exception as error:
+        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+
+
+def _equal(one: memoryview, other: memoryview) -> bool:
+    if len(one) != len(other):
+        return False
+    # Views are compared item by item, so large items are quicker than bytes.
+    whole = len(one) - len(one) % 8
+    large = one[:whole].cast("Q") == other[:whole].cast("Q") if whole else True
+    return large and one[whole:] == other[whole:]
+
+
 def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:
     sizes = [part.nbytes for part in parts]
     header = _COUNT.pack(len(parts)) + struct.pack(f"<{len(parts)}Q", *sizes)
@@ -125,14 +159,15 @@ def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:
         position += padding + size
 
 
-def _parts(data: bytes | bytearray | memoryview) -> list[memoryview]:
+def _parts(data: bytes | bytearray | memoryview, *, read_only: bool) -> list[memoryview]:
     view = memoryview(data)
     if bytes(view[: len(_MAGIC)]) != _MAGIC or len(view) <= len(_MAGIC):
         raise PayloadError(
             f"These {len(view)} bytes are no payload of this package, or are truncated."
         )
-    # A copy: the arrays must be writable, and share no memory with `data`.
-    body = memoryview(bytearray(decompress(view[len(_MAGIC)], view[len(_MAGIC) + 1 :])))
+    unpacked = decompress(view[len(_MAGIC)], view[len(_MAGIC) + 1 :])
+    # Else a copy: the arrays must be writable, and share no memory with `data`.
+    body = memoryview(unpacked).toreadonly() if read_only else memoryview(bytearray(unpacked))
     try:
         (count,) = _COUNT.unpack_from(body)
         sizes = struct.unpack_from(f"<{count}Q", body, _COUNT.size)

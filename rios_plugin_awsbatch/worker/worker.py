@@ -135,7 +135,11 @@ class Worker:
         begun, start = time.time(), time.monotonic()
         try:
             return self._compute.call(
-                held.task, held.arguments, self._exchange.unpack, self._settings.compression
+                held.task,
+                held.arguments,
+                held.attempt,
+                self._exchange.unpack,
+                self._settings.compression,
             )
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process

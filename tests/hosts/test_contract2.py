@@ -24,6 +24,7 @@ from rios.structures import BlockAssociations, OtherInputs, Timers, WorkerErrorR
 
 from rios_plugin_awsbatch.errors import PicklingError, SettingsError
 from rios_plugin_awsbatch.hooks import hookimpl, register, unregister
+from rios_plugin_awsbatch.hosts.rios_context import ApplyContext
 from tests.hosts.support import functions
 from tests.hosts.support.contract import Contract
 from tests.support.helpers import eventually
@@ -263,9 +264,13 @@ def test_two_applies_share_a_run(farm, host):
 def test_each_apply_has_a_function_of_its_own():
     """A worker keeps functions by their content, and files with them: none may be yesterday's."""
     remote = importlib.import_module("rios_plugin_awsbatch.hosts.rios2_remote")
-    controls = types.SimpleNamespace(optionsByImage={})
+    controls, main_may_read = types.SimpleNamespace(optionsByImage={}), False
     one, two = (
-        cloudpickle.dumps(remote.BlockComputer(len, None, None, controls, None, None))
+        cloudpickle.dumps(
+            remote.BlockComputer(
+                ApplyContext(), len, None, None, main_may_read, controls, None, None
+            )
+        )
         for _ in range(2)
     )
     assert one != two

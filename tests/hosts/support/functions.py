@@ -2,6 +2,7 @@
 
 import os
 import sys
+import types
 from pathlib import Path
 
 import cloudpickle
@@ -154,6 +155,15 @@ def count_and_be_killed_once(info, inputs, outputs, otherargs):
         except FileExistsError:
             return
         os.kill(os.getpid(), 9)
+
+
+def load_and_be_killed_once(info, inputs, outputs, otherargs):
+    """Same as count_and_be_killed_once(), but load something large first, where it is missing."""
+    if otherargs.model is None:
+        otherargs.model = np.arange(100_000)
+        otherargs.loads.append(os.getpid())
+    outputs.out = inputs.img[:1] + otherargs.model[-1]
+    count_and_be_killed_once(info, inputs, types.SimpleNamespace(), otherargs)
 
 
 class BlockError(Exception):
