@@ -1,10 +1,15 @@
 """Signals that end a process neither interrupt what takes its runs down, nor get lost."""
 
+import atexit
+import importlib.util
+import multiprocessing.util
 import signal
+import sys
 
 import pytest
 
-from rios_plugin_awsbatch.run.exits import signals_deferred, signals_ignored
+from rios_plugin_awsbatch.run import exits
+from rios_plugin_awsbatch.run.exits import close_at_exit, signals_deferred, signals_ignored
 
 
 @pytest.fixture
@@ -62,3 +67,25 @@ def test_ignored_signals_stay_ignored():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_children_of_celery_end_their_runs_too(monkeypatch):
+    """They call the finalizers of billiard, which is a copy of multiprocessing."""
+    original = multiprocessing.util.__spec__
+    billiard = importlib.util.module_from_spec(original)
+    original.loader.exec_module(billiard)
+    atexit.unregister(billiard._exit_function)
+    monkeypatch.setitem(sys.modules, "billiard.util", billiard)
+    closed = []
+
+    def close():
+        closed.append("closed")
+
+    try:
+        close_at_exit(close)
+        close_at_exit(close)
+        billiard._run_finalizers()
+        assert closed == ["closed"]
+    finally:
+        atexit.unregister(close)
+        exits._finalizers.pop((close, "multiprocessing.util")).cancel()
