@@ -1,10 +1,10 @@
 """Every way out of the interpreter ends the runs that are alive in it.
 
 An interpreter ends through `atexit`. A child of `multiprocessing` (and of `ProcessPoolExecutor`)
-does not: it calls the finalizers of `multiprocessing.util`, and leaves by `os._exit`. So does a
-child of `billiard`, which is Celery's `multiprocessing`. A signal ends both in the same way, if a
-handler turns it into `SystemExit`. Nothing is called in a process that leaves by `os._exit` alone,
-or is killed: the next run sweeps what it has left.
+does not: it calls the finalizers of `multiprocessing.util`, and leaves by `os._exit`. A child of
+Celery sends its signal `worker_process_shutdown`, and leaves likewise. A signal ends all of them in
+the same way, if a handler turns it into `SystemExit`. Nothing is called in a process that is
+killed, or calls `os._exit` itself: the next run sweeps what it has left.
 
 In a child of `multiprocessing`, a thread more sees to it that the handler is called. Python calls
 handlers between two bytecodes of the main thread. If a signal comes just before the main thread
@@ -37,10 +37,8 @@ _PRIORITY: Final = 100
 _WAKE_SECONDS: Final = (0.1, 0.9, 4.0)  # again, in case that the main thread is late
 _NO_FD: Final = -1
 
-_FINALIZERS: Final = ("multiprocessing.util", "billiard.util")  # modules that have them
-
 # Two threads may add a finalizer each, and it does not matter: `close` may be called twice.
-_finalizers: dict[tuple[Callable[[], None], str], Any] = {}
+_finalizers: dict[Callable[[], None], multiprocessing.util.Finalize] = {}
 _wakers: dict[int, int] = {}  # by process: where its signals are written; for the main thread only
 
 
@@ -54,12 +52,11 @@ def close_at_exit(close: Callable[[], None]) -> None:
     """
     atexit.unregister(close)
     atexit.register(close)
-    for name in _FINALIZERS:
-        if name in sys.modules:
-            if (close, name) in _finalizers:
-                _finalizers[close, name].cancel()
-            finalize = sys.modules[name].Finalize
-            _finalizers[close, name] = finalize(None, close, exitpriority=_PRIORITY)
+    if close in _finalizers:
+        _finalizers[close].cancel()
+    _finalizers[close] = multiprocessing.util.Finalize(None, close, exitpriority=_PRIORITY)
+    if "celery.signals" in sys.modules:
+        _close_with_celery(sys.modules["celery.signals"], close)
     if not _in_main_thread():
         return
     for number in _TERMINATION:
@@ -67,6 +64,14 @@ def close_at_exit(close: Callable[[], None]) -> None:
             signal.signal(number, _exit_in_order)
     if multiprocessing.process.parent_process() is not None:
         _start_waker()
+
+
+def _close_with_celery(signals: Any, close: Callable[[], None]) -> None:
+    def receive(**_about_the_process: Any) -> None:
+        close()
+
+    # With the same id, it is connected once.
+    signals.worker_process_shutdown.connect(receive, weak=False, dispatch_uid=repr(close))
 
 
 @contextlib.contextmanager
