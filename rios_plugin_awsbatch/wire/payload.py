@@ -17,12 +17,13 @@ import struct
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
+from . import files
 from .compression import Compression, compress, decompress
 
 __all__ = ["describe", "dumps", "loads"]
@@ -45,11 +46,13 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, with the names of files."""
+    """cloudpickle's, with the names of files in code, and with our way to treat open files."""
 
-    dispatch_table: ClassVar[Any] = collections.ChainMap(
-        {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
-    )
+    def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
+        self.dispatch_table = collections.ChainMap(
+            {types.CodeType: _reduce_code, **files.reducers()}, cloudpickle.Pickler.dispatch_table
+        )
+        super().__init__(stream, protocol=5, buffer_callback=buffers.append)
 
 
 def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
@@ -67,7 +70,7 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     try:
-        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
+        _Pickler(stream, buffers).dump(value)
         parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     except Exception as error:
         raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
