@@ -11,6 +11,7 @@ input in place works as it does at home.
 """
 
 import collections
+import hashlib
 import io
 import pickle
 import struct
@@ -26,7 +27,7 @@ from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 from . import files
 from .compression import Compression, compress, decompress
 
-__all__ = ["describe", "dumps", "loads"]
+__all__ = ["describe", "digest", "dumps", "loads"]
 
 _MAGIC: Final = b"RAB1"
 _COUNT: Final = struct.Struct("<I")
@@ -66,15 +67,20 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    _register_spawned_main()
-    buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    try:
-        _Pickler(stream, buffers).dump(value)
-        parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
-    except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+    parts = _pickled(value, what)
     return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
+
+
+def digest(value: Any, what: str) -> bytes:
+    """Return a digest of what `dumps` would pickle, with which to see whether `value` changes.
+
+    Raises:
+        PicklingError: It cannot be pickled.
+    """
+    content = hashlib.blake2b(digest_size=16)
+    for part in _framed(_pickled(value, what)):
+        content.update(part)
+    return content.digest()
 
 
 def loads(data: bytes | bytearray | memoryview) -> Any:
@@ -107,6 +113,18 @@ def describe(function: Any) -> str:
     ):
         return str(name)
     return f"{module}.{name}"
+
+
+def _pickled(value: Any, what: str) -> list[memoryview]:
+    """Return the pickle and its buffers."""
+    _register_spawned_main()
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream, buffers).dump(value)
+        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    except Exception as error:
+        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
 
 
 def _register_spawned_main() -> None:
