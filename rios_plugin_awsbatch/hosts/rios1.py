@@ -77,7 +77,9 @@ class AWSBatchJobManager(_Base):
                 f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at "
                 "least 2: the main script computes one block of each round, and workers the others."
             )
-        super().__init__(numSubJobs)
+        # Same as the base class does, which in RIOS 2.0 also prints that it is deprecated.
+        self.numSubJobs = numSubJobs
+        self.tempdir = "."
         self._settings = load(Settings)
         self._may_compute_rounds = self._settings.quick_blocks == "main"
         self._choice = RoundChoice()
