@@ -11,21 +11,23 @@ input in place works as it does at home.
 """
 
 import collections
+import hashlib
 import io
 import pickle
 import struct
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
+from . import files
 from .compression import Compression, compress, decompress
 
-__all__ = ["describe", "dumps", "loads", "matches"]
+__all__ = ["describe", "digest", "dumps", "loads", "matches"]
 
 _MAGIC: Final = b"RAB1"
 _COUNT: Final = struct.Struct("<I")
@@ -45,11 +47,13 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, with the names of files."""
+    """cloudpickle's, with the names of files in code, and with our way to treat open files."""
 
-    dispatch_table: ClassVar[Any] = collections.ChainMap(
-        {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
-    )
+    def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
+        self.dispatch_table = collections.ChainMap(
+            {types.CodeType: _reduce_code, **files.reducers()}, cloudpickle.Pickler.dispatch_table
+        )
+        super().__init__(stream, protocol=5, buffer_callback=buffers.append)
 
 
 def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
@@ -63,7 +67,20 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    return b"".join((_MAGIC, *compress(b"".join(_framed(_pickled(value, what))), compression)))
+    parts = _pickled(value, what)
+    return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
+
+
+def digest(value: Any, what: str) -> bytes:
+    """Return a digest of what `dumps` would pickle, with which to see whether `value` changes.
+
+    Raises:
+        PicklingError: It cannot be pickled.
+    """
+    content = hashlib.blake2b(digest_size=16)
+    for part in _framed(_pickled(value, what)):
+        content.update(part)
+    return content.digest()
 
 
 def loads(data: bytes | bytearray | memoryview, *, read_only: bool = False) -> Any:
@@ -119,23 +136,23 @@ def describe(function: Any) -> str:
     return f"{module}.{name}"
 
 
+def _pickled(value: Any, what: str) -> list[memoryview]:
+    """Return the pickle and its buffers."""
+    _register_spawned_main()
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream, buffers).dump(value)
+        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    except Exception as error:
+        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+
+
 def _register_spawned_main() -> None:
     """Have what a spawned child's script defines pickled by value, as if it were ``__main__``."""
     module = sys.modules.get(_SPAWNED_MAIN)
     if module is not None and module.__name__ == _SPAWNED_MAIN:  # elsewhere, it is `__main__`
         cloudpickle.register_pickle_by_value(module)
-
-
-def _pickled(value: Any, what: str) -> list[memoryview]:
-    """Return the parts of a payload: the pickle, and its buffers."""
-    _register_spawned_main()
-    buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    try:
-        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
-    except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
 
 
 def _equal(one: memoryview, other: memoryview) -> bool:
