@@ -59,8 +59,11 @@ def driven(cloud, tmp_path):
 @pytest.mark.parametrize("program", [p for p in PROGRAMS if p not in SHARING])
 def test_a_program_finds_what_it_finds_in_a_serial_run(program, driven):
     """It passes, and workers have computed each block once, but for those of RIOS 1.4's main."""
-    serial, workers = driven("serial", program), driven("workers", program)
+    serial = driven("serial", program)
     assert (serial.outcome != "True") == (program in FAILING), serial.said
+    if not serial.calls:
+        pytest.skip(f"{program} calls no `apply` here")
+    workers = driven("workers", program)
     assert workers.outcome == serial.outcome, workers.said
     assert workers.blocks.get("workers", 0) == blocks_of_workers(serial.calls)
     assert sum(workers.blocks.values()) == sum(serial.calls)
