@@ -6,7 +6,9 @@ import pytest
 
 from tests.hosts.support import hosted
 
-if hosted.generation() != 2:
+if not hosted.generation():
+    pytest.skip("no RIOS is installed (tox -e rios2, riosdev do it)", allow_module_level=True)
+if hosted.generation() == 1:
     pytest.skip(
         "python-fmask reads otherArgs after `apply`: only RIOS 2 returns what workers wrote there",
         allow_module_level=True,
