@@ -186,13 +186,7 @@ class Run:
                 ("delete what it owns in AWS", self._resources.delete),
                 (
                     "report its end",
-                    lambda: _tell_end(
-                        self.run_id,
-                        self._stack,
-                        self._begun,
-                        self.statistics(),
-                        self._pending.broken,
-                    ),
+                    lambda: _tell_end(self, self._stack, self._begun, self._pending),
                 ),
             ],
         )
@@ -305,18 +299,17 @@ def _sweep(run_id: str, clients: Clients, bucket: str) -> None:
         log.debug("run=%s cannot sweep: %s", run_id, error)
 
 
-def _tell_end(
-    run: str, stack: StackOutputs, begun: float, totals: Statistics, broken: Exception | None
-) -> None:
+def _tell_end(run: Run, stack: StackOutputs, begun: float, pending: Pending) -> None:
     """Log that a run is over, and call the hooks."""
-    log.info("run=%s is over: %s", run, totals)
+    totals = run.statistics()
+    log.info("run=%s is over: %s", run.run_id, totals)
     record = RunRecord(
-        run=run,
+        run=run.run_id,
         stack=stack.name,
         region=stack.region,
         begun=begun,
         ended=time.time(),
         **vars(totals),
-        error="" if broken is None else sentence_for(broken),
+        error="" if pending.broken is None else sentence_for(pending.broken),
     )
     hooks.call("rios_awsbatch_run_ended", record)
