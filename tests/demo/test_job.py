@@ -89,6 +89,23 @@ class TestResult:
         assert dataset.GetGCPSpatialRef().GetAuthorityCode(None) == "4326"
         assert dataset.GetGeoTransform(can_return_null=True) is None
 
+    def test_keeps_rational_polynomial_coefficients(self, tmp_path):
+        """A scene that is not rectified yet can still be; nothing is written beside the file."""
+        scene = make(tmp_path / "in.tif", np.ones((1, 20, 20), np.uint8))
+        coefficients = dict.fromkeys(
+            ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"),
+            " ".join(map(str, range(1, 21))),
+        )
+        for name in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT"):
+            coefficients |= {f"{name}_OFF": "10", f"{name}_SCALE": "20"}
+        scene.SetMetadata(coefficients, "RPC")
+        scene = None
+        run(tmp_path / "in.tif", tmp_path / "out.tif", block=20)
+        kept = gdal.Open(str(tmp_path / "out.tif")).GetMetadata("RPC")
+        assert kept == gdal.Open(str(tmp_path / "in.tif")).GetMetadata("RPC")
+        assert kept["LINE_NUM_COEFF"].split()[19] == "20"
+        assert names(tmp_path) == ["in.tif", "out.png", "out.tif"]
+
     def test_has_no_place_when_the_scene_has_none(self, tmp_path):
         """A plain image gives a plain index."""
         make(tmp_path / "in.tif", np.ones((1, 20, 20), np.uint8))
