@@ -83,6 +83,9 @@ class IndexFile:
             self._dataset.SetGeoTransform(transform)
         elif source.GetGCPCount():
             self._dataset.SetGCPs(source.GetGCPs(), source.GetGCPSpatialRef())
+        coefficients = source.GetMetadata("RPC")
+        if coefficients:
+            self._dataset.SetMetadata(coefficients, "RPC")
         meaning = source.GetMetadataItem("AREA_OR_POINT")
         if meaning:
             self._dataset.SetMetadataItem("AREA_OR_POINT", meaning)

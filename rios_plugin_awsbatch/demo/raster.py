@@ -5,6 +5,7 @@ error of GDAL's becomes one sentence that names the file.
 """
 
 import dataclasses
+import math
 import os
 import re
 from pathlib import Path
@@ -161,6 +162,25 @@ class Scene:
             place = f"block ({window.xblock}, {window.yblock})"
             raise AWSBatchException(f"{self.path} cannot be read at {place}: {error}") from error
         return pixels, valid
+
+    def calibration(self, bands: list[int]) -> tuple[Pixels, Pixels]:
+        """Return by what to multiply the pixels of bands, and what to add then.
+
+        Both have the shape (bands, 1, 1). Landsat's and Sentinel-2's reflectances, for instance,
+        are stored as whole numbers with a scale and an offset.
+        """
+        scales, offsets = (
+            [value if value and math.isfinite(value) else default for value in values]
+            for values, default in (
+                ([self._band(number).GetScale() for number in bands], 1.0),
+                ([self._band(number).GetOffset() for number in bands], 0.0),
+            )
+        )
+        shape = (len(bands), 1, 1)
+        return (
+            np.array(scales, np.float32).reshape(shape),
+            np.array(offsets, np.float32).reshape(shape),
+        )
 
     def describe(self, number: int) -> str:
         """Return a band's description, or its number."""

@@ -26,6 +26,28 @@ class TestResult:
         index = gdal.Open(str(tmp_path / "out.tif")).ReadAsArray()
         np.testing.assert_array_equal(index, (infrared - red) / (infrared + red))
 
+    @pytest.mark.parametrize(
+        ("scales", "offsets", "expected"),
+        [
+            ((2.75e-5, 2.75e-5), (-0.2, -0.2), 0.7226),  # Landsat Collection 2
+            ((1e-4, 1e-4), (-0.1, -0.1), 0.36),  # Sentinel-2
+            ((1e-4, 2e-4), (0.0, 0.0), 0.6),
+            ((1e-4, 1e-4), (0.0, 0.0), 1 / 3),
+            ((0.0, float("nan")), (float("inf"), 0.0), 1 / 3),  # not to be taken seriously
+        ],
+    )
+    def test_is_of_what_the_numbers_mean(self, scales, offsets, expected, tmp_path):
+        """If bands have a scale and an offset, the index is that of the scaled values."""
+        bands = np.array([[[9000] * 20] * 20, [[18000] * 20] * 20], np.uint16)
+        dataset = make(tmp_path / "in.tif", bands, descriptions=("red", "nir"))
+        for number, (scale, offset) in enumerate(zip(scales, offsets, strict=True), 1):
+            dataset.GetRasterBand(number).SetScale(scale)
+            dataset.GetRasterBand(number).SetOffset(offset)
+        dataset = None
+        run(tmp_path / "in.tif", tmp_path / "out.tif", block=20)
+        index = gdal.Open(str(tmp_path / "out.tif")).ReadAsArray()
+        np.testing.assert_allclose(index, expected, atol=1e-4)
+
     def test_lies_where_the_scene_lies(self, scene_path, tmp_path):
         """Projection and geotransform are those of the input."""
         run(scene_path, tmp_path / "out.tif")
@@ -66,6 +88,23 @@ class TestResult:
         assert dataset.GetGCPCount() == 4
         assert dataset.GetGCPSpatialRef().GetAuthorityCode(None) == "4326"
         assert dataset.GetGeoTransform(can_return_null=True) is None
+
+    def test_keeps_rational_polynomial_coefficients(self, tmp_path):
+        """A scene that is not rectified yet can still be; nothing is written beside the file."""
+        scene = make(tmp_path / "in.tif", np.ones((1, 20, 20), np.uint8))
+        coefficients = dict.fromkeys(
+            ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"),
+            " ".join(map(str, range(1, 21))),
+        )
+        for name in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT"):
+            coefficients |= {f"{name}_OFF": "10", f"{name}_SCALE": "20"}
+        scene.SetMetadata(coefficients, "RPC")
+        scene = None
+        run(tmp_path / "in.tif", tmp_path / "out.tif", block=20)
+        kept = gdal.Open(str(tmp_path / "out.tif")).GetMetadata("RPC")
+        assert kept == gdal.Open(str(tmp_path / "in.tif")).GetMetadata("RPC")
+        assert kept["LINE_NUM_COEFF"].split()[19] == "20"
+        assert names(tmp_path) == ["in.tif", "out.png", "out.tif"]
 
     def test_has_no_place_when_the_scene_has_none(self, tmp_path):
         """A plain image gives a plain index."""
