@@ -89,7 +89,7 @@ class InputDescriptions:
     def of(self, job_info: Any) -> Inputs:
         """Describe the inputs of a job info that has not been prepared for pickling."""
         lookup = getattr(getattr(job_info, "info", None), "blocklookup", None) or {}
-        found = {}
+        found: Inputs = {}
         for place, array in _arrays(job_info):
             if id(array) in lookup:
                 dataset, filename = lookup[id(array)]
@@ -112,7 +112,8 @@ def restore_inputs(job_info: Any, inputs: Inputs) -> None:
 
 
 def _arrays(job_info: Any) -> Iterator[tuple[tuple[str, int | None], Any]]:
-    for name, value in vars(job_info.inputs).items():
+    # Other frameworks' job infos may have no inputs of that kind.
+    for name, value in getattr(getattr(job_info, "inputs", None), "__dict__", {}).items():
         if isinstance(value, list):
             for index, array in enumerate(value):
                 yield (name, index), array
