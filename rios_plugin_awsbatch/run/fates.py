@@ -16,18 +16,14 @@ __all__ = ["LastWords", "sentence_about_ended", "sentence_about_late"]
 LastWords: TypeAlias = Callable[[Iterable[Any]], Sequence[str]]
 
 
-def sentence_about_late(
-    jobs: Iterable[WorkerJob], waiting: Waiting, last_words: LastWords
-) -> str:
+def sentence_about_late(jobs: Iterable[WorkerJob], waiting: Waiting, last_words: LastWords) -> str:
     """Say where workers are that should be ready, what they have logged, and what to do."""
     running = (worker for job in jobs for worker in job.some("RUNNING"))
     words = last_words(running) if waiting.counts.get("RUNNING") else ()
     return f"{'; '.join([str(waiting), *words])}. {waiting.advice}"
 
 
-def sentence_about_ended(
-    jobs: Iterable[WorkerJob], roster: Roster, last_words: LastWords
-) -> str:
+def sentence_about_ended(jobs: Iterable[WorkerJob], roster: Roster, last_words: LastWords) -> str:
     """Say why all workers have ended, in their own words first, and what to do."""
     words: Sequence[str] = roster.last_words
     if not words and not roster.ready_since_launch:

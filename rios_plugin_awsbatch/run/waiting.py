@@ -6,12 +6,15 @@
 import collections
 import dataclasses
 import logging
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from .launch import JobState
+from .launch import JobState, WorkerJob
+from .roster import Roster
 
-__all__ = ["Teller", "Waiting"]
+__all__ = ["Startup", "Teller", "Waiting"]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,55 @@ class Waiting:
         where = ", ".join(f"{number} {status}" for status, number in self.counts.items())
         said = "; ".join(self.reasons)
         return f"{where} ({said})" if said else where
+
+
+class Startup:
+    """The start of workers where there are none: how long it has taken, and where they are.
+
+    Args:
+        roster: Who is ready.
+        timeout: Seconds until the first worker must be ready.
+
+    Attributes:
+        timeout: As given.
+    """
+
+    def __init__(self, roster: Roster, timeout: float) -> None:
+        self.timeout = timeout
+        self._roster = roster
+        self._changing = threading.Lock()  # guards all that follows
+        self._begun = time.monotonic()
+        self._waiting: Waiting | None = None
+
+    def begin(self) -> None:
+        """Take note that all workers there were have ended, and others are started."""
+        with self._changing:
+            self._begun, self._waiting = time.monotonic(), None
+        self._roster.note_launch()
+
+    def look(self, jobs: Iterable[WorkerJob]) -> list[JobState]:
+        """Ask Batch how workers are; why they wait, too, if they do so for some seconds."""
+        with self._changing:
+            seconds = time.monotonic() - self._begun
+        long = seconds >= TELL_SECONDS and not self._roster.ready_since_launch
+        states = [job.state(why_waiting=long) for job in jobs]
+        with self._changing:
+            self._waiting = Waiting.of(seconds, states)
+        return states
+
+    @property
+    def late(self) -> bool:
+        """Whether a worker should have been ready by now."""
+        with self._changing:
+            seconds = time.monotonic() - self._begun
+        return not self._roster.ready_since_launch and seconds > self.timeout
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """How the workers were at the latest look; None if one of them has been ready."""
+        ready = self._roster.ready_since_launch
+        with self._changing:
+            return None if ready else self._waiting
 
 
 class Teller:

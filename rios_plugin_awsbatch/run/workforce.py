@@ -12,11 +12,11 @@ from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
-from .inventory import Inventory
 from .fates import LastWords, sentence_about_ended, sentence_about_late
-from .launch import JobState, WorkerJob, submit_workers
+from .inventory import Inventory
+from .launch import WorkerJob, submit_workers
 from .roster import Roster
-from .waiting import TELL_SECONDS, Waiting
+from .waiting import Startup, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -69,15 +69,13 @@ class Workforce:
         self._roster = roster
         self._inventory = inventory
         self._replacements = replacements
-        self._startup_timeout = startup_timeout
+        self._startup = Startup(roster, startup_timeout)
         self._last_words = last_words
         self._failed_replaced = 0  # of the present jobs' failed workers
-        self._launched_at = time.monotonic()
         self._changing = threading.Lock()  # guards all that follows
         self._wanted = wanted
         self._provided = 0  # of the workers wanted, those for which jobs have been submitted
         self._jobs: list[WorkerJob] = []
-        self._waiting: Waiting | None = None
         self._ended = False
 
     def want(self, workers: int) -> None:
@@ -105,8 +103,7 @@ class Workforce:
 
     def waiting(self) -> Waiting | None:
         """Return how the workers were at the latest look; None if one of them has been ready."""
-        with self._changing:
-            return None if self._roster.ready_since_launch else self._waiting
+        return self._startup.waiting
 
     def start(self) -> None:
         """Start the workers.
@@ -125,7 +122,7 @@ class Workforce:
         """
         self._launch_wanted()
         jobs = self.jobs
-        states = self._states(jobs)
+        states = self._startup.look(jobs)
         self._roster.note_reasons(
             tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
         )
@@ -133,9 +130,9 @@ class Workforce:
         failed = sum(state.failed for state in states)
         if alive == 0:
             self._replace_all(pending, failed)
-        elif self._is_late():
+        elif self._startup.late:
             raise WorkersError(
-                f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} s "
+                f"No worker of run {self._run_id} was ready within {self._startup.timeout:g} s "
                 f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
                 f"{sentence_about_late(jobs, Waiting.of(0, states), self._last_words)}"
             )
@@ -164,20 +161,6 @@ class Workforce:
         deadline = time.monotonic() + seconds
         while not self._all_ended() and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS / 2)
-
-    # Looking
-
-    def _states(self, jobs: Iterable[WorkerJob]) -> list[JobState]:
-        waited = time.monotonic() - self._launched_at
-        long = waited >= TELL_SECONDS and not self._roster.ready_since_launch
-        states = [job.state(why_waiting=long) for job in jobs]
-        with self._changing:
-            self._waiting = Waiting.of(waited, states)
-        return states
-
-    def _is_late(self) -> bool:
-        waited = time.monotonic() - self._launched_at
-        return not self._roster.ready_since_launch and waited > self._startup_timeout
 
     # Launching
 
@@ -220,17 +203,13 @@ class Workforce:
                 "" if self._roster.ready_since_launch else " and none of the last ones was ready"
             )
             ends = sentence_about_ended(self.jobs, self._roster, self._last_words)
-            raise WorkersError(
-                f"All workers of run {self._run_id} have ended{never}: {ends}"
-            )
+            raise WorkersError(f"All workers of run {self._run_id} have ended{never}: {ends}")
         if in_vain:
             self._replacements -= 1
         self._failed_replaced = 0
-        self._launched_at = time.monotonic()
-        self._roster.note_launch()
+        self._startup.begin()
         with self._changing:
             self._jobs = []
-            self._waiting = None
         self._launch(min(self.wanted, pending))
 
     # Ending
