@@ -52,10 +52,11 @@ class FirstContact:
         if sentence:
             return VersionMismatchError(f"{sentence} [worker {notice.worker}: {theirs}]")
         if differences:
-            listed = ", ".join(f"{what} {there} ({here})" for what, there, here in differences)
+            listed = ", ".join(
+                f"{what} {there} (main: {here})" for what, there, here in differences
+            )
             log.warning(
-                "run=%s results may differ from those in main: worker %s has %s, where main has "
-                "the versions in brackets. %s%s.",
+                "run=%s results may differ from those of main: worker %s has %s. %s%s.",
                 self._run_id,
                 notice.worker,
                 listed,
