@@ -19,7 +19,7 @@ __all__ = ["JobState", "WorkerJob", "submit_workers", "worker_overrides"]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
-LOOKED_AT: Final = 3  # of workers that have the same fate
+LOOKED_AT: Final = 3  # of workers in the same state
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Final
 from .launch import JobState, WorkerJob
 from .roster import Roster
 
-__all__ = ["Startup", "Teller", "Waiting"]
+__all__ = ["Startup", "WaitingLog", "Waiting"]
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Startup:
             return None if ready else self._waiting
 
 
-class Teller:
+class WaitingLog:
     """Logs now and then that tasks wait for workers: rarer, the longer it takes.
 
     Args:

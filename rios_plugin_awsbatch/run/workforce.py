@@ -12,7 +12,7 @@ from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
-from .fates import LastWords, sentence_about_ended, sentence_about_late
+from .explanations import LastWords, sentence_about_ended, sentence_about_late
 from .inventory import Inventory
 from .launch import WorkerJob, submit_workers
 from .roster import Roster

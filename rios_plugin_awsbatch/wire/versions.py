@@ -55,13 +55,13 @@ def _imported(module: str) -> str | None:
 
 
 def _installed(distribution: str) -> str | None:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError, KeyError):
+    with contextlib.suppress(Exception):  # metadata can be missing, or broken in any way
         return importlib.metadata.version(distribution) or None
     return None
 
 
 def _written_in_rios() -> str | None:
-    with contextlib.suppress(ImportError, OSError, ValueError):
+    with contextlib.suppress(Exception):  # as above: a version is not worth an error
         spec = importlib.util.find_spec("rios")
         if spec is not None and spec.origin is not None:
             found = _RIOS_VERSION.search(Path(spec.origin).read_text(encoding="utf-8"))

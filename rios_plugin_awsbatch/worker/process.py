@@ -88,7 +88,7 @@ class ComputeProcess:
         It may import other versions than the worker: those of a submission's requirements.
 
         Raises:
-            EOFError: The process has died; `replace` or `bury` says how.
+            EOFError: The process has died; `replace` or `reap` says how.
         """
         if self._versions is None:
             self._versions = self._received()
@@ -151,11 +151,11 @@ class ComputeProcess:
 
     def replace(self) -> Death:
         """Start another process in place of one that has died; return how it died."""
-        death = self.bury()
+        death = self.reap()
         self._start()
         return death
 
-    def bury(self) -> Death:
+    def reap(self) -> Death:
         """Return how the process died."""
         self._connection.close()
         return Death(self._process.wait())

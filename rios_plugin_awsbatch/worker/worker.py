@@ -114,7 +114,7 @@ class Worker:
                 return
             raise WorkersError(
                 f"Worker {self._name} of run {self._run} cannot compute: its process for that "
-                f"{self._compute.bury()} when it started. The worker's log says more."
+                f"{self._compute.reap()} when it started. The worker's log says more."
             ) from None
         self._answers.announce("ready", str(versions), versions)
         log.info("run=%s worker=%s is ready: %s", self._run, self._name, versions)

@@ -8,7 +8,7 @@ import pytest
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.launch import JobState
-from rios_plugin_awsbatch.run.waiting import Teller, Waiting
+from rios_plugin_awsbatch.run.waiting import WaitingLog, Waiting
 from tests.support.blocks import run_with
 from tests.support.helpers import eventually
 from tests.support.images import defined
@@ -72,10 +72,10 @@ def test_states_of_several_jobs_are_added_up():
 
 def test_it_is_told_ever_more_rarely(caplog):
     """A quarter of an hour is a handful of lines, the first of them within seconds."""
-    teller = Teller("r")
+    waiting_log = WaitingLog("r")
     with caplog.at_level(logging.INFO):
         for seconds in range(900):
-            teller.tell(dataclasses.replace(RUNNABLE, seconds=float(seconds)), 4)
+            waiting_log.tell(dataclasses.replace(RUNNABLE, seconds=float(seconds)), 4)
     assert "for 5 s now" in caplog.messages[0]
     assert 5 <= len(caplog.messages) <= 10
 
@@ -83,25 +83,25 @@ def test_it_is_told_ever_more_rarely(caplog):
 def test_a_long_wait_is_a_warning(caplog):
     """Who has not set up logging hears of it after a minute."""
     for seconds in (7.0, 59.0):
-        Teller("r").tell(dataclasses.replace(RUNNABLE, seconds=seconds), 4)
+        WaitingLog("r").tell(dataclasses.replace(RUNNABLE, seconds=seconds), 4)
     assert caplog.messages == []
-    Teller("r").tell(dataclasses.replace(RUNNABLE, seconds=61.0), 4)
+    WaitingLog("r").tell(dataclasses.replace(RUNNABLE, seconds=61.0), 4)
     assert "2 RUNNABLE" in caplog.text
 
 
 def test_a_reason_of_batchs_is_a_warning_at_once(caplog):
     """It does not go away by waiting."""
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
-    Teller("r").tell(dataclasses.replace(RUNNABLE, reasons=(reason,)), 4)
+    WaitingLog("r").tell(dataclasses.replace(RUNNABLE, reasons=(reason,)), 4)
     assert reason in caplog.text
 
 
 def test_the_next_start_is_told_from_the_beginning(caplog):
     """Workers may have to be started again much later."""
-    teller = Teller("r")
+    waiting_log = WaitingLog("r")
     with caplog.at_level(logging.INFO):
         for waiting in (dataclasses.replace(RUNNABLE, seconds=600.0), None, RUNNABLE):
-            teller.tell(waiting, 4)
+            waiting_log.tell(waiting, 4)
     assert len(caplog.messages) == 2
 
 
