@@ -14,7 +14,7 @@ from typing import Final
 from .launch import JobState, WorkerJob
 from .roster import Roster
 
-__all__ = ["Startup", "WaitingLog", "Waiting"]
+__all__ = ["Startup", "Waiting", "WaitingLog"]
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class WaitingLog:
             unusual = waiting.reasons or waiting.seconds >= WARN_SECONDS
             log.log(
                 logging.WARNING if unusual else logging.INFO,
-                "run=%s tasks=%d wait for workers, for %.0f s now: %s. A start takes one to five "
+                "run=%s tasks=%d no worker is ready after %.0f s: %s. A start takes one to five "
                 "minutes if no machine runs. %s",
                 self._run_id,
                 tasks,

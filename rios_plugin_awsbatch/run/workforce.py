@@ -131,10 +131,11 @@ class Workforce:
         if alive == 0:
             self._replace_all(pending, failed)
         elif self._startup.late:
+            late = sentence_about_late(self._run_id, jobs, Waiting.of(0, states), self._last_words)
             raise WorkersError(
                 f"No worker of run {self._run_id} was ready within {self._startup.timeout:g} s "
                 f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
-                f"{sentence_about_late(jobs, Waiting.of(0, states), self._last_words)}"
+                f"{late}"
             )
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)

@@ -20,6 +20,7 @@ from rios_plugin_awsbatch.settings import WorkerSettings, load
 from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, WorkerNotice
 
+from .answers import DETAIL_CHARACTERS
 from .process import ComputeProcess
 from .worker import Worker
 
@@ -101,10 +102,9 @@ def _stop_at_sigterm(worker: Worker) -> None:
 def _report(settings: WorkerSettings, clients: Clients, name: str, error: Exception) -> None:
     """Tell main why this worker does not become ready, unless the reason is that it cannot."""
     known = isinstance(error, AWSBatchException)
-    detail = str(error) if known else f"{type(error).__name__}: {error}"
-    notice = WorkerNotice(
-        worker=name, event="failed", requests=clients.requests, detail=detail[:2000]
-    )
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    detail = " ".join(text.split())[:DETAIL_CHARACTERS]
+    notice = WorkerNotice(worker=name, event="failed", requests=clients.requests, detail=detail)
     with contextlib.suppress(*AWS_ERRORS):
         exchange = _exchange(settings, clients)
         exchange.results.send([exchange.encode(notice)])

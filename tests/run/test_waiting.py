@@ -8,7 +8,7 @@ import pytest
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.launch import JobState
-from rios_plugin_awsbatch.run.waiting import WaitingLog, Waiting
+from rios_plugin_awsbatch.run.waiting import Waiting, WaitingLog
 from tests.support.blocks import run_with
 from tests.support.helpers import eventually
 from tests.support.images import defined
@@ -17,7 +17,7 @@ RUNNABLE = Waiting(7.0, {"RUNNABLE": 2}, ())
 
 
 def told(caplog):
-    return [record for record in caplog.records if "wait for workers" in record.message]
+    return [record for record in caplog.records if "no worker is ready" in record.message]
 
 
 def test_jobs_that_stay_runnable_are_told_while_main_waits(caplog):
@@ -76,7 +76,7 @@ def test_it_is_told_ever_more_rarely(caplog):
     with caplog.at_level(logging.INFO):
         for seconds in range(900):
             waiting_log.tell(dataclasses.replace(RUNNABLE, seconds=float(seconds)), 4)
-    assert "for 5 s now" in caplog.messages[0]
+    assert "after 5 s" in caplog.messages[0]
     assert 5 <= len(caplog.messages) <= 10
 
 
