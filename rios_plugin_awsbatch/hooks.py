@@ -49,7 +49,7 @@ class HookSpecification:
 
     @_specification
     def rios_awsbatch_worker_changed(self, record: WorkerRecord) -> None:
-        """A worker is ready, has gone, or turns out to be unfit.
+        """A worker is ready, has gone, could not start, or turns out to be unfit.
 
         Args:
             record: Which worker, and what has happened to it.

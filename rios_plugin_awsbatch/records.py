@@ -24,6 +24,7 @@ __all__ = [
     "RunRecord",
     "TaskRecord",
     "TypicalSeconds",
+    "Versions",
     "WorkerRecord",
     "collected_blocks",
     "measured_block",
@@ -72,6 +73,38 @@ class Measured:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Versions:
+    """What a process runs on, and would import. It travels as it is.
+
+    Attributes:
+        python: Python's version.
+        package: This package's.
+        cloudpickle: cloudpickle's.
+        numpy: numpy's; None, as for the following, if it is not installed or does not tell.
+        gdal: That of GDAL's bindings.
+        rios: RIOS's.
+    """
+
+    python: str
+    package: str
+    cloudpickle: str
+    numpy: str | None = None
+    gdal: str | None = None
+    rios: str | None = None
+
+    def __str__(self) -> str:
+        named = {
+            "Python": self.python,
+            "rios-plugin-awsbatch": self.package,
+            "cloudpickle": self.cloudpickle,
+            "numpy": self.numpy,
+            "GDAL": self.gdal,
+            "RIOS": self.rios,
+        }
+        return ", ".join(f"{name} {version}" for name, version in named.items() if version)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskRecord(Measured):
     """What became of one task: what its worker `Measured`, and the following.
 
@@ -109,15 +142,16 @@ class WorkerRecord:
     Attributes:
         run: The run's id.
         worker: The worker's name: Batch's id of its job.
-        event: ``ready`` for tasks, ``gone`` with its last words, ``unfit`` to read its tasks.
+        event: ``ready`` for tasks, ``gone`` with its last words, ``failed`` to start, ``unfit`` to
+            read its tasks.
         at: When main heard of it.
         requests: AWS requests that it has made so far.
-        detail: Versions of a worker that is ready; why it has gone, or is unfit.
+        detail: Versions of a worker that is ready; why it has gone, has failed, or is unfit.
     """
 
     run: str
     worker: str
-    event: Literal["ready", "gone", "unfit"]
+    event: Literal["ready", "gone", "failed", "unfit"]
     at: float
     requests: int
     detail: str

@@ -42,7 +42,20 @@ _ADVICE: Final = {
         The job could not be set up before its container began, mostly because its subnets cannot
         reach ECR and CloudWatch: give jobs public addresses, or give the subnets a NAT gateway or
         endpoints.""",
-    ("OutOfMemory", "memory usage"): """
+    ("exec format error",): """
+        The image is for another architecture than the machines: build it with `rios-awsbatch image
+        build --platform` for that of the stack (its output BatchArchitecture), and push it.""",
+    ("CannotStartContainer", "executable file not found", "no such file or directory"): """
+        The container's program is not in the image: it must have rios-awsbatch-worker as its entry
+        point. Build it with `rios-awsbatch image build`, or FROM an image built so, and push it.
+        """,
+    ("ModuleNotFoundError", "ImportError"): """
+        The image lacks a package, or one of them is broken: build it with `rios-awsbatch image
+        build`, and push it.""",
+    ("do not allow that", "AccessDenied"): """
+        The job's role lacks a permission: `rios-awsbatch stack modify` restores the stack's own
+        policies; a role of your own needs that of the stack's BatchWorkerRole.""",
+    ("OutOfMemory", "memory usage", "exit code 137"): """
         The container ran out of memory: give the job definition more, or make the blocks
         smaller.""",
     ("RESOURCE", "MISCONFIGURATION"): """

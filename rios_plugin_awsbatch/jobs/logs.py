@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rios_plugin_awsbatch.aws.batch import ENDED, advice_for, reason_of
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
+from rios_plugin_awsbatch.aws.logs import LAG_SECONDS, LogStream
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -17,16 +18,11 @@ from .listing import describe
 from .sweep import sweep_submission_of
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import GetLogEventsResponseTypeDef
 
 __all__ = ["Ending", "follow", "log_lines"]
 
-# Batch's own, unless the job definition names another one.
-LOG_GROUP: Final = "/aws/batch/job"
 LOOK_SECONDS: Final = 1.0
-# CloudWatch shows a line a moment after it was written, even the last one of a job that has ended.
-LAG_SECONDS: Final = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,17 +108,11 @@ class _LogReader:
     """Reads a log stream, each time from where it stopped before.
 
     Args:
-        logs: The client, of the log group's region.
-        group: The log group.
         stream: The log stream.
         patience: Waits out an outage.
     """
 
-    def __init__(
-        self, logs: "CloudWatchLogsClient", group: str, stream: str, patience: Patience
-    ) -> None:
-        self._logs = logs
-        self._group = group
+    def __init__(self, stream: LogStream, patience: Patience) -> None:
         self._stream = stream
         self._patience = patience
         self._token: str | None = None
@@ -130,18 +120,13 @@ class _LogReader:
     @classmethod
     def of(cls, clients: Clients, job: Any, patience: Patience) -> "_LogReader | None":
         """Return a reader for the latest attempt of a job; None if none has a log."""
-        container = job.get("container", {})
-        stream = container.get("logStreamName")
-        if not stream:
-            return None
-        options = container.get("logConfiguration", {}).get("options", {})
-        logs = clients.logs(options.get("awslogs-region"))
-        return cls(logs, options.get("awslogs-group", LOG_GROUP), stream, patience)
+        stream = LogStream.of(clients, job)
+        return None if stream is None else cls(stream, patience)
 
     def reads(self, job: Any) -> bool:
         """Say whether the latest attempt of a job logs to this stream."""
         stream = job.get("container", {}).get("logStreamName")
-        return not stream or stream == self._stream
+        return not stream or stream == self._stream.name
 
     def new_lines(self) -> Iterator[str]:
         """Yield the lines that were added."""
@@ -153,20 +138,9 @@ class _LogReader:
             self._token = answer["nextForwardToken"]
 
     def _page(self) -> "GetLogEventsResponseTypeDef | None":
-        more: Any = {} if self._token is None else {"nextToken": self._token}
-        what = f"Cannot read log stream {self._stream} of {self._group}"
+        what = f"Cannot read log stream {self._stream.name} of {self._stream.group}"
         with explained(SubmissionError, what):
-            try:
-                return self._patience.call(
-                    lambda: self._logs.get_log_events(
-                        logGroupName=self._group,
-                        logStreamName=self._stream,
-                        startFromHead=True,
-                        **more,
-                    )
-                )
-            except self._logs.exceptions.ResourceNotFoundException:
-                return None  # nothing has been written
+            return self._patience.call(lambda: self._stream.page(self._token))
 
 
 def _refuse_array(job: Any) -> None:

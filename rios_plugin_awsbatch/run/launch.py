@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.batch import ENDED, container_overrides, reason_of
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, sentence_for
@@ -13,11 +13,13 @@ from rios_plugin_awsbatch.wire.exchange import Exchange
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.literals import JobStatusType
 
 __all__ = ["JobState", "WorkerJob", "submit_workers", "worker_overrides"]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
+LOOKED_AT: Final = 3  # of workers in the same state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +29,12 @@ class JobState:
     Attributes:
         counts: How many workers are in each of Batch's states.
         reasons: Why those that failed did, each reason once.
-        waiting: What Batch says about those that have not started.
+        waiting: What Batch says about those that have not started, each reason once.
     """
 
     counts: Mapping[str, int]
     reasons: tuple[str, ...]
-    waiting: str
+    waiting: tuple[str, ...]
 
     @property
     def unfinished(self) -> int:
@@ -59,11 +61,15 @@ class WorkerJob:
         self.job_id = job_id
         self.size = size
 
-    def state(self) -> JobState:
-        """Ask Batch how the workers are."""
+    def state(self, *, why_waiting: bool = False) -> JobState:
+        """Ask Batch how the workers are.
+
+        Args:
+            why_waiting: Whether to ask about those of an array that wait, which is a request more.
+        """
         jobs = self._batch.describe_jobs(jobs=[self.job_id])["jobs"]
         if not jobs:  # Batch forgets a job a week after its end
-            return JobState({"FAILED": self.size}, (f"Batch does not know job {self.job_id}",), "")
+            return JobState({"FAILED": self.size}, (f"Batch does not know job {self.job_id}",), ())
         job: Any = jobs[0]
         if self.size < ARRAY_MIN:
             counts = {job["status"]: 1}
@@ -72,15 +78,27 @@ class WorkerJob:
             if not any(counts.values()):  # the children are not there yet
                 counts = {job["status"]: self.size}
         reasons = self._reasons(job) if counts.get("FAILED") else ()
-        return JobState(counts, reasons, job.get("statusReason", ""))
+        waiting = [job]
+        if why_waiting and counts.get("RUNNABLE") and self.size >= ARRAY_MIN:
+            waiting += self._children("RUNNABLE")
+        said = (one.get("statusReason") for one in waiting)
+        return JobState(counts, reasons, tuple(dict.fromkeys(filter(None, said))))
 
     def _reasons(self, job: Any) -> tuple[str, ...]:
-        failed = [job]
-        if self.size >= ARRAY_MIN:
-            failed = list(
-                self._batch.list_jobs(arrayJobId=self.job_id, jobStatus="FAILED")["jobSummaryList"]
-            )
+        failed = [job] if self.size < ARRAY_MIN else self._children("FAILED")
         return tuple(dict.fromkeys(reason_of(one) for one in failed))
+
+    def _children(self, status: "JobStatusType") -> list[Any]:
+        listed = self._batch.list_jobs(arrayJobId=self.job_id, jobStatus=status)
+        return list(listed["jobSummaryList"])
+
+    def some(self, status: "JobStatusType") -> list[Any]:
+        """Return Batch's descriptions of a few workers in a state."""
+        ids = [self.job_id]
+        if self.size >= ARRAY_MIN:
+            ids = [child["jobId"] for child in self._children(status)[:LOOKED_AT]]
+        described = self._batch.describe_jobs(jobs=ids)["jobs"] if ids else []
+        return [job for job in described if job["status"] == status]
 
     def terminate(self, reason: str) -> None:
         """End all workers that have not ended yet."""

@@ -27,6 +27,7 @@ from rios_plugin_awsbatch.wire.messages import (
 )
 from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, LONG_POLL_SECONDS, Received
 
+from .contact import FirstContact
 from .pending import Pending
 from .roster import Roster
 from .threads import RequestThreads
@@ -57,6 +58,7 @@ class Receiver:
         self._exchange = exchange
         self._pending = pending
         self._roster = roster
+        self._contact = FirstContact(exchange.key.run)
         self._visibility = visibility
         self._closed = threading.Event()
         # Little room: what has been received is in memory.
@@ -140,9 +142,12 @@ class Receiver:
             self._pending.fail_all(
                 VersionMismatchError(f"{notice.detail} [worker {notice.worker}]")
             )
-        elif notice.event == "ready" and self._pending.closing:
-            # It comes too late to be told to stop with the others.
-            self._exchange.tasks.send([self._exchange.encode(Stop())])
+        elif notice.event == "ready":
+            refusal = self._contact.refusal(notice)
+            if refusal is not None:
+                self._pending.fail_all(refusal)
+            if self._pending.closing:  # too late to be told to stop with the others
+                self._exchange.tasks.send([self._exchange.encode(Stop())])
 
     def _refuse(self, received: Received, error: MessageError) -> None:
         run = self._exchange.key.run

@@ -18,21 +18,30 @@ class Roster:
 
     Args:
         run_id: The run's id.
+
+    Attributes:
+        run_id: As given.
     """
 
     def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
+        self.run_id = run_id
         self._changed = threading.Condition()  # guards all that follows
         self._ready: set[str] = set()
         self._gone: set[str] = set()
         self._ready_since_launch = False
         self._requests: dict[str, int] = {}
         self._reasons: tuple[str, ...] = ()
+        self._last_words: dict[str, None] = {}
 
     def note(self, notice: WorkerNotice) -> None:
         """Take note of a worker that is ready or has gone."""
-        log.info(
-            "run=%s worker=%s is %s: %s", self._run_id, notice.worker, notice.event, notice.detail
+        log.log(
+            logging.WARNING if notice.event == "failed" else logging.INFO,
+            "run=%s worker=%s is %s: %s",
+            self.run_id,
+            notice.worker,
+            notice.event,
+            notice.detail,
         )
         with self._changed:
             if notice.event == "ready":
@@ -41,12 +50,14 @@ class Roster:
                 self._ready_since_launch = True
             else:
                 self._gone.add(notice.worker)
+            if notice.event == "failed":
+                self._last_words[notice.detail] = None
             self._requests[notice.worker] = max(
                 notice.requests, self._requests.get(notice.worker, 0)
             )
             self._changed.notify_all()
         record = WorkerRecord(
-            self._run_id, notice.worker, notice.event, time.time(), notice.requests, notice.detail
+            self.run_id, notice.worker, notice.event, time.time(), notice.requests, notice.detail
         )
         hooks.call("rios_awsbatch_worker_changed", record)
 
@@ -63,7 +74,7 @@ class Roster:
             new = [reason for reason in reasons if reason not in self._reasons]
             self._reasons = (*self._reasons, *new)
         for reason in new:
-            log.warning("run=%s a worker failed: %s", self._run_id, reason)
+            log.warning("run=%s a worker failed: %s", self.run_id, reason)
 
     def note_launch(self) -> None:
         """Take note that all workers there were have ended, and others are started."""
@@ -99,6 +110,12 @@ class Roster:
         """Why workers failed, each reason once."""
         with self._changed:
             return self._reasons
+
+    @property
+    def last_words(self) -> tuple[str, ...]:
+        """Why workers could not start, as they have told it, each reason once."""
+        with self._changed:
+            return tuple(self._last_words)
 
     def gone_of(self, job_ids: list[str]) -> int:
         """Return how many workers of these jobs have gone; a worker has its job's name."""

@@ -24,6 +24,7 @@ request, and no thread holds two of them.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -45,6 +46,7 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 
 from .closing import Closing
 from .exits import signals_deferred
+from .last_words import last_words
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
 from .receiver import Receiver
@@ -139,6 +141,7 @@ class Run:
             wanted=workers,
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
+            last_words=functools.partial(last_words, clients),
         )
         self._unused = Unused(self.run_id, clients.batch, stack.job_queue, self._workforce)
         self._watcher = Watcher(

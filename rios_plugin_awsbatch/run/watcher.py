@@ -15,6 +15,7 @@ from .inventory import REWRITE_SECONDS, Inventory
 from .pending import Pending
 from .roster import Roster
 from .unused import Unused
+from .waiting import WaitingLog
 from .workforce import Workforce
 
 __all__ = ["Watcher"]
@@ -52,6 +53,7 @@ class Watcher:
         self._roster = roster
         self._inventory = inventory
         self._unused = unused
+        self._waiting_log = WaitingLog(run_id)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
 
@@ -90,6 +92,7 @@ class Watcher:
     def _look(self, waiting: int) -> None:
         try:
             self._workforce.look(waiting)
+            self._waiting_log.tell(self._workforce.waiting(), waiting)
         except AWSBatchException as error:
             self._pending.fail_all(error)
         except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run

@@ -1,6 +1,5 @@
 """The workers of a run as Batch jobs: submitted, replaced within reason, ended."""
 
-import collections
 import logging
 import threading
 import time
@@ -8,15 +7,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
-from rios_plugin_awsbatch.aws.batch import advice_for
 from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
+from .explanations import LastWords, sentence_about_ended, sentence_about_late
 from .inventory import Inventory
-from .launch import JobState, WorkerJob, submit_workers
+from .launch import WorkerJob, submit_workers
 from .roster import Roster
+from .waiting import Startup, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -45,6 +45,7 @@ class Workforce:
         wanted: How many workers.
         replacements: How often failed workers are replaced by new jobs, beyond Batch's own retries.
         startup_timeout: Seconds until the first worker must be ready.
+        last_words: Says how the logs of workers end, from Batch's descriptions of them.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is one fact, given once, by name
@@ -59,6 +60,7 @@ class Workforce:
         wanted: int,
         replacements: int,
         startup_timeout: float,
+        last_words: LastWords = lambda _jobs: (),
     ) -> None:
         self._batch = batch
         self._stack = stack
@@ -67,9 +69,9 @@ class Workforce:
         self._roster = roster
         self._inventory = inventory
         self._replacements = replacements
-        self._startup_timeout = startup_timeout
+        self._startup = Startup(roster, startup_timeout)
+        self._last_words = last_words
         self._failed_replaced = 0  # of the present jobs' failed workers
-        self._launched_at = time.monotonic()
         self._changing = threading.Lock()  # guards all that follows
         self._wanted = wanted
         self._provided = 0  # of the workers wanted, those for which jobs have been submitted
@@ -99,6 +101,10 @@ class Workforce:
         with self._changing:
             return tuple(self._jobs)
 
+    def waiting(self) -> Waiting | None:
+        """Return how the workers were at the latest look; None if one of them has been ready."""
+        return self._startup.waiting
+
     def start(self) -> None:
         """Start the workers.
 
@@ -116,7 +122,7 @@ class Workforce:
         """
         self._launch_wanted()
         jobs = self.jobs
-        states = [job.state() for job in jobs]
+        states = self._startup.look(jobs)
         self._roster.note_reasons(
             tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
         )
@@ -124,11 +130,12 @@ class Workforce:
         failed = sum(state.failed for state in states)
         if alive == 0:
             self._replace_all(pending, failed)
-        elif self._is_late():
+        elif self._startup.late:
+            late = sentence_about_late(self._run_id, jobs, Waiting.of(0, states), self._last_words)
             raise WorkersError(
-                f"No worker of run {self._run_id} was ready within {self._startup_timeout:g} s "
+                f"No worker of run {self._run_id} was ready within {self._startup.timeout:g} s "
                 f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
-                f"{_sentence_about(states)}"
+                f"{late}"
             )
         else:
             self._replace_some(min(self.wanted, pending) - alive, failed)
@@ -157,10 +164,6 @@ class Workforce:
             time.sleep(LOOK_SECONDS / 2)
 
     # Launching
-
-    def _is_late(self) -> bool:
-        waited = time.monotonic() - self._launched_at
-        return not self._roster.ready_since_launch and waited > self._startup_timeout
 
     def _launch_wanted(self) -> None:
         count = self.missing
@@ -197,20 +200,15 @@ class Workforce:
         """Start workers where there are none, who then have the whole start-up time."""
         in_vain = bool(failed) or not self._roster.ready_since_launch
         if in_vain and (self._replacements <= 0 or (failed and not self._roster.seen)):
-            reasons = self._roster.reasons
             never = (
                 "" if self._roster.ready_since_launch else " and none of the last ones was ready"
             )
-            said = " | ".join(reasons) or "Batch gives no reason"
-            advice = advice_for(reasons[0] if reasons else "")
-            raise WorkersError(
-                f"All workers of run {self._run_id} have ended{never}: {said}. {advice}"
-            )
+            ends = sentence_about_ended(self.jobs, self._roster, self._last_words)
+            raise WorkersError(f"All workers of run {self._run_id} have ended{never}: {ends}")
         if in_vain:
             self._replacements -= 1
         self._failed_replaced = 0
-        self._launched_at = time.monotonic()
-        self._roster.note_launch()
+        self._startup.begin()
         with self._changing:
             self._jobs = []
         self._launch(min(self.wanted, pending))
@@ -236,24 +234,3 @@ def _terminate(run_id: str, jobs: Iterable[WorkerJob]) -> None:
     for job in jobs:
         with attempted(run_id, f"end job {job.job_id}"):
             job.terminate(f"Run {run_id} is over")
-
-
-def _sentence_about(states: list[JobState]) -> str:
-    """Say where workers are that are not ready, and what to do about it."""
-    counts: collections.Counter[str] = collections.Counter()
-    for state in states:
-        counts.update(state.counts)
-    where = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    said = "; ".join(state.waiting for state in states if state.waiting)
-    if counts["RUNNABLE"] and not counts["RUNNING"]:
-        advice = (
-            "A job stays RUNNABLE when the compute environment is disabled or at its maximum, when "
-            "no instance type is large enough for the job's vcpus and memory, or when the "
-            "account's quota is used up."
-        )
-    else:
-        advice = (
-            "They started but never reached the run's queues: read their log streams, and check "
-            "the image."
-        )
-    return f"{where}{f' ({said})' if said else ''}. {advice}"

@@ -20,8 +20,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from rios_plugin_awsbatch._version import __version__
 from rios_plugin_awsbatch.errors import MessageError, UnreadableError, VersionMismatchError
-from rios_plugin_awsbatch.records import Measured
+from rios_plugin_awsbatch.records import Measured, Versions
 
 __all__ = [
     "Failure",
@@ -216,23 +217,31 @@ class WorkerNotice(_Model):
 
     Attributes:
         worker: Who.
-        event: ``ready`` before its first receive, ``gone`` with its last words, ``unfit`` if it
-            cannot read its tasks.
+        event: ``ready`` before its first receive, ``gone`` with its last words, ``failed`` if it
+            could not become ready, ``unfit`` if it cannot read its tasks, and no other one can.
         requests: AWS requests that this worker has made so far.
-        detail: The versions of a worker that is ready, or why it has gone.
+        detail: The versions of a worker that is ready, for people; or why it has gone.
+        versions: What a worker that is ready runs on, as its compute process finds it.
     """
 
     kind: Literal["worker"] = "worker"
     worker: str
-    event: Literal["ready", "gone", "unfit"]
+    event: Literal["ready", "gone", "failed", "unfit"]
     requests: int = 0
     detail: _Text = ""
+    versions: Versions | None = None
 
 
 Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
 )
+_REMEDY = (
+    f"Install the same version of rios-plugin-awsbatch in main and in the workers' image (here it "
+    f"is {__version__}); `rios-awsbatch image build` and `rios-awsbatch image push` do that for "
+    "the image."
+)
+_PACKAGE = re.compile(rb'"package":"([0-9A-Za-z.+!_-]{1,40})"')
 _WIRE = re.compile(r"([a-z]+[0-9]+)\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})\.(?=\{)")
 
 
@@ -249,7 +258,8 @@ def decode(text: str, key: RunKey) -> Message:
 
     Raises:
         MessageError: It is no message, is damaged or forged, or belongs to another run.
-        VersionMismatchError: It is of another wire version.
+        VersionMismatchError: It is authentic, but of another wire version. For this to be known,
+            all versions have the same header and MAC.
         UnreadableError: It is authentic, but of another version of this package.
     """
     header = _WIRE.match(text)
@@ -266,16 +276,15 @@ def decode(text: str, key: RunKey) -> Message:
             "queue. Wait for the other run to end, purge the queue, or let each run create its own "
             "queues."
         )
-    if version != WIRE_VERSION:
-        raise VersionMismatchError(
-            f"A message on a queue of run {key.run} has wire version {version}, and this is "
-            f"{WIRE_VERSION}. Install the same version of rios-plugin-awsbatch in main and in the "
-            "workers' image."
-        )
     body = text[header.end() :].encode(errors="surrogatepass")
     if not key.verifies(body, mac):
         raise MessageError(
             f"A message on a queue of run {key.run} is damaged or forged: its MAC does not fit."
+        )
+    if version != WIRE_VERSION:
+        raise VersionMismatchError(
+            f"A message on a queue of run {key.run} has wire version {version}{_package_in(body)}, "
+            f"and this is {WIRE_VERSION}. {_REMEDY}"
         )
     try:
         return _ADAPTER.validate_json(body)
@@ -285,9 +294,15 @@ def decode(text: str, key: RunKey) -> Message:
             f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False)
         )
         raise UnreadableError(
-            f"A message on a queue of run {key.run} cannot be read: {problems}. Install the same "
-            "version of rios-plugin-awsbatch in main and in the workers' image."
+            f"A message on a queue of run {key.run}{_package_in(body)} cannot be read: {problems}. "
+            f"{_REMEDY}"
         ) from None
+
+
+def _package_in(body: bytes) -> str:
+    """Say which version of this package an authentic message names, if it does."""
+    named = _PACKAGE.search(body)
+    return f" (rios-plugin-awsbatch {named.group(1).decode()})" if named else ""
 
 
 def peek_run(text: str) -> str | None:

@@ -1,16 +1,25 @@
 """The versions on which it depends whether two processes can exchange pickles."""
 
+import contextlib
+import importlib.metadata
+import importlib.util
 import platform
+import re
 import sys
+from pathlib import Path
 from typing import Final
 
 import cloudpickle
 
-__all__ = ["CLOUDPICKLE", "PYTHON", "describe_versions"]
+from rios_plugin_awsbatch._version import __version__
+from rios_plugin_awsbatch.records import Versions
+
+__all__ = ["CLOUDPICKLE", "PYTHON", "describe_versions", "find_versions"]
 
 # Pickled code is read by the same minor version of Python only.
 PYTHON: Final = ".".join(platform.python_version_tuple()[:2])
 CLOUDPICKLE: Final = int(cloudpickle.__version__.partition(".")[0])
+_RIOS_VERSION: Final = re.compile(r"""^RIOS_VERSION\s*=\s*["']([^"']+)["']""", re.MULTILINE)
 
 
 def describe_versions() -> str:
@@ -25,3 +34,36 @@ def describe_versions() -> str:
         )
         if version
     )
+
+
+def find_versions() -> Versions:
+    """Return the versions of what this process has imported, or would import; import nothing."""
+    return Versions(
+        python=platform.python_version(),
+        package=__version__,
+        cloudpickle=str(cloudpickle.__version__),
+        numpy=_imported("numpy") or _installed("numpy"),
+        gdal=_imported("osgeo.gdal") or _imported("osgeo") or _installed("gdal"),
+        # Installed from an archive or a checkout, RIOS may have no metadata.
+        rios=_imported("rios") or _written_in_rios() or _installed("rios"),
+    )
+
+
+def _imported(module: str) -> str | None:
+    version = getattr(sys.modules.get(module), "__version__", None)
+    return None if version is None else str(version)
+
+
+def _installed(distribution: str) -> str | None:
+    with contextlib.suppress(Exception):  # metadata can be missing, or broken in any way
+        return importlib.metadata.version(distribution) or None
+    return None
+
+
+def _written_in_rios() -> str | None:
+    with contextlib.suppress(Exception):  # as above: a version is not worth an error
+        spec = importlib.util.find_spec("rios")
+        if spec is not None and spec.origin is not None:
+            found = _RIOS_VERSION.search(Path(spec.origin).read_text(encoding="utf-8"))
+            return found.group(1) if found else None
+    return None

@@ -1,80 +1,44 @@
-"""The container's entry point: the console script ``rios-awsbatch-worker``."""
+"""The container's entry point: the console script ``rios-awsbatch-worker``.
+
+It imports next to nothing at first. SIGTERM is heard from the beginning: the kernel ignores signals
+that process 1, which this is in a container, does not handle. If the image lacks a package, the
+last line of the log says so, and main finds it there.
+"""
 
 import argparse
 import os
 import signal
-import socket
-from collections.abc import Sequence
+import sys
+import traceback
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rios_plugin_awsbatch._version import __version__
-from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
-from rios_plugin_awsbatch.errors import AWSBatchException
-from rios_plugin_awsbatch.jobs.files import importable
-from rios_plugin_awsbatch.programs import configure_logging, errors_as_sentences
-from rios_plugin_awsbatch.settings import WorkerSettings, load
-from rios_plugin_awsbatch.wire.exchange import connect
-from rios_plugin_awsbatch.wire.messages import RunKey
-
-from .process import ComputeProcess
-from .worker import Worker
+from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
+from rios_plugin_awsbatch.programs import errors_as_sentences
 
 __all__ = ["main"]
 
-
-def _worker_name() -> str:
-    job = os.environ.get("AWS_BATCH_JOB_ID", f"{socket.gethostname()}-{os.getpid()}")
-    return job.replace(":", "-")
+_PROGRAM: Final = "rios-awsbatch-worker"
+_UNWINDING_SECONDS: Final = 1.0
 
 
-def work() -> None:
-    """Work as the environment says.
+def _leave_at_sigterm() -> None:
+    """End in order at SIGTERM, and at once if that would wait, for a bucket for instance."""
 
-    Raises:
-        AWSBatchException: The worker cannot work; one clear sentence.
-    """
-    settings = load(WorkerSettings)
-    configure_logging(settings.log_level)
-    clients = Clients(settings.region)
-    with importable(clients, settings.bucket, settings.submission):
-        _work(settings, clients)
+    def end(_signal_number: int, _frame: FrameType | None) -> None:
+        os._exit(0)
 
+    def leave(_signal_number: int, _frame: FrameType | None) -> None:
+        for again in (signal.SIGTERM, signal.SIGALRM):
+            signal.signal(again, end)
+        signal.setitimer(signal.ITIMER_REAL, _UNWINDING_SECONDS)
+        # Not print: this may interrupt one.
+        os.write(2, f"{_PROGRAM}: told to stop by SIGTERM, before it was ready\n".encode())
+        raise SystemExit(0)
 
-def _work(settings: WorkerSettings, clients: Clients) -> None:
-    compute = ComputeProcess()  # starts while the clients are made
-    name = _worker_name()
-    try:
-        exchange = connect(
-            clients,
-            tasks=settings.in_queue,
-            results=settings.out_queue,
-            bucket=settings.bucket,
-            key=RunKey(settings.run, settings.run_key),
-            inline_limit=settings.inline_limit,
-        )
-        worker = Worker(exchange, settings, name, clients, compute)
-        _stop_at_sigterm(worker)
-        worker.run()
-    except AWS_ERRORS as error:
-        compute.close()
-        if is_missing_queue(error):
-            raise AWSBatchException(
-                f"Queue {settings.out_queue} does not exist: the run has ended, or "
-                "RIOS_AWSBATCH_OUT_QUEUE is not the URL of its queue."
-            ) from error
-        raise AWSBatchException(
-            f"Worker {name} of run {settings.run} cannot work: {sentence_for(error)}"
-        ) from error
-
-
-def _stop_at_sigterm(worker: Worker) -> None:
-    def stop(signal_number: int, _frame: FrameType | None) -> None:
-        # It raises nothing: an exception might leave a lock locked that the main thread just took.
-        worker.stop(f"told to by {signal.Signals(signal_number).name}")
-
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def become(command: list[str]) -> NoReturn:
@@ -89,10 +53,25 @@ def become(command: list[str]) -> NoReturn:
         raise AWSBatchException(f"{command[0]} cannot be run: {error.strerror}.") from None
 
 
+def _imported() -> Callable[[], None]:
+    """Return what works, or explain why its modules cannot be imported."""
+    try:
+        from .start import work  # noqa: PLC0415 - it imports boto3 and all that may be missing
+    except Exception as error:  # noqa: BLE001 - importing runs any code of the packages
+        traceback.print_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise WorkersError(
+            f"This image cannot run workers ({reason[:500]}, in {sys.executable}). Build it again "
+            "with `rios-awsbatch image build`, or look for what was installed into it afterwards."
+        ) from None
+    return work
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the console script ``rios-awsbatch-worker``; exit with 0 when told to stop, or idle."""
+    _leave_at_sigterm()
     parser = argparse.ArgumentParser(
-        prog="rios-awsbatch-worker",
+        prog=_PROGRAM,
         description="Compute the tasks of a run of rios-plugin-awsbatch. AWS Batch starts this "
         "program; the run sets everything it needs in the environment (RIOS_AWSBATCH_*).",
     )
@@ -104,10 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="run this program instead (Batch passes a job's command to the image's entry point)",
     )
     command = parser.parse_args(arguments).command
-    with errors_as_sentences("rios-awsbatch-worker"):
+    with errors_as_sentences(_PROGRAM):
         if command:
             become(command)
-        work()
+        _imported()()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError
-from rios_plugin_awsbatch.records import Measured
+from rios_plugin_awsbatch.records import Measured, Versions
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
     Failure,
@@ -28,6 +28,7 @@ from .inflight import HeldTask
 __all__ = ["Answers", "Outcome", "Refused"]
 
 INLINE_EXCEPTION: Final = 128 * 1024
+DETAIL_CHARACTERS: Final = 2_000
 # Of a message, what is neither the payload nor the records of blocks.
 _ENVELOPE_BYTES: Final = 8 * 1024
 
@@ -68,10 +69,19 @@ class Answers:
         self._storing = threading.Lock()  # guards `_stored`
         self._stored: set[str] = set()  # names of contents
 
-    def announce(self, event: Literal["ready", "gone", "unfit"], detail: str = "") -> None:
-        """Tell main that this worker is ready, has gone, or can be of no use."""
+    def announce(
+        self,
+        event: Literal["ready", "gone", "failed", "unfit"],
+        detail: str,
+        versions: Versions | None = None,
+    ) -> None:
+        """Tell main that this worker is ready, has gone, cannot start, or can be of no use."""
         notice = WorkerNotice(
-            worker=self._worker, event=event, requests=self._clients.requests, detail=detail
+            worker=self._worker,
+            event=event,
+            requests=self._clients.requests,
+            detail=detail[:DETAIL_CHARACTERS],
+            versions=versions,
         )
         self._exchange.results.send([self._exchange.encode(notice)])
 

@@ -21,7 +21,7 @@ from rios_plugin_awsbatch.errors import PicklingError
 from rios_plugin_awsbatch.records import BLOCKS_KEPT, BlockRecord, Measured, collected_blocks
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.task_function import TaskContext, TaskFunction, content_name
-from rios_plugin_awsbatch.wire.versions import describe_versions
+from rios_plugin_awsbatch.wire.versions import describe_versions, find_versions
 
 from .calls import Cache, Call, Content, Raised, Returned
 
@@ -185,4 +185,5 @@ def main() -> None:
         # What users print belongs in the log when they print it.
         sys.stdout.reconfigure(line_buffering=True)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    connection.send(find_versions())
     serve(connection)

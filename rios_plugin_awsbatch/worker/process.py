@@ -10,6 +10,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from rios_plugin_awsbatch.records import Versions
 from rios_plugin_awsbatch.settings import WorkerSettings, variables
 from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.messages import Payload, Task
@@ -79,6 +80,19 @@ class ComputeProcess:
                 env=_environment(),
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
+        self._versions: Versions | None = None
+
+    def versions(self) -> Versions:
+        """Wait until the process has started; return what it says that it runs on.
+
+        It may import other versions than the worker: those of a submission's requirements.
+
+        Raises:
+            EOFError: The process has died; `replace` or `reap` says how.
+        """
+        if self._versions is None:
+            self._versions = self._received()
+        return self._versions
 
     def call(
         self,
@@ -104,6 +118,7 @@ class ComputeProcess:
             EOFError: The process has died; `replace` says how.
             Exception: Whatever `unpack` raises.
         """
+        self.versions()
         contents = [(self._shared, task.shared), (self._functions, task.function)]
         new = {
             payload.mac: unpack(payload)
@@ -118,24 +133,32 @@ class ComputeProcess:
         try:
             call = Call(task.name, function, shared, arguments, attempt, compression)
             self._connection.send(call)
-            self._wait_for_reply()
-            reply: Returned | Raised = self._connection.recv()
         except OSError as error:
             raise EOFError from error
+        reply: Returned | Raised = self._received()
         return reply
 
-    def _wait_for_reply(self) -> None:
-        # A process that the function started may hold the other end open after this one's death.
-        while not self._connection.poll(_LOOK_SECONDS):
-            if self._process.poll() is not None and not self._connection.poll(0):
-                raise EOFError
+    def _received(self) -> Any:
+        try:
+            # A process that the function started may hold the other end open after this one's
+            # death.
+            while not self._connection.poll(_LOOK_SECONDS):
+                if self._process.poll() is not None and not self._connection.poll(0):
+                    raise EOFError
+            return self._connection.recv()
+        except OSError as error:
+            raise EOFError from error
 
     def replace(self) -> Death:
         """Start another process in place of one that has died; return how it died."""
-        self._connection.close()
-        code = self._process.wait()
+        death = self.reap()
         self._start()
-        return Death(code)
+        return death
+
+    def reap(self) -> Death:
+        """Return how the process died."""
+        self._connection.close()
+        return Death(self._process.wait())
 
     def kill(self) -> None:
         """End the process now; `call`, which may be waiting for it, raises EOFError."""

@@ -40,11 +40,15 @@ from typing import Final
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS
-from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError, UnreadableError
+from rios_plugin_awsbatch.errors import (
+    AWSBatchException,
+    TaskLostError,
+    UnreadableError,
+    WorkersError,
+)
 from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.settings import WorkerSettings
 from rios_plugin_awsbatch.wire.exchange import Exchange
-from rios_plugin_awsbatch.wire.versions import describe_versions
 
 from .answers import Answers, Outcome, Refused
 from .fetcher import MEMORY_REMEDY, Fetcher
@@ -96,16 +100,32 @@ class Worker:
         )
         self._heartbeat = Heartbeat(exchange, self._in_flight, visibility, self._ended)
 
+    def announce(self) -> None:
+        """Tell main that the worker is ready, as soon as its compute process has started.
+
+        Raises:
+            WorkersError: That process has died.
+            botocore.exceptions.ClientError: The worker may not send to the queue, for instance.
+        """
+        try:
+            versions = self._compute.versions()
+        except EOFError:
+            if self._in_flight.interrupted:  # then `stop` has ended the process
+                return
+            raise WorkersError(
+                f"Worker {self._name} of run {self._run} cannot compute: its process for that "
+                f"{self._compute.reap()} when it started. The worker's log says more."
+            ) from None
+        self._answers.announce("ready", str(versions), versions)
+        log.info("run=%s worker=%s is ready: %s", self._run, self._name, versions)
+
     def run(self) -> None:
         """Work until there is a reason to end.
 
         Raises:
             AWSBatchException: The worker cannot go on.
-            botocore.exceptions.ClientError: It cannot say that it is ready.
         """
         reason = "an error"
-        self._answers.announce("ready", describe_versions())
-        log.info("run=%s worker=%s is ready: %s", self._run, self._name, describe_versions())
         try:
             self._replier.start()
             self._fetcher.start()

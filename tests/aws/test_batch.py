@@ -93,6 +93,11 @@ def test_a_reason_has_all_that_batch_says():
         ("ResourceInitializationError: unable to pull secrets", "endpoints"),
         ("OutOfMemoryError: Container killed due to memory usage", "more"),
         ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "instance types"),
+        ("CannotStartContainerError: exec: executable file not found in $PATH", "entry point"),
+        ("exit code 1 | exec /usr/bin/python3: exec format error", "architecture"),
+        ("ModuleNotFoundError: No module named 'boto3'; exit code 1", "image build"),
+        ("these credentials do not allow that (AccessDenied); exit code 1", "permission"),
+        ("Essential container in task exited; exit code 137", "memory"),
         ("Host EC2 terminated", "log streams"),
     ],
 )

@@ -160,7 +160,8 @@ def test_every_package_that_is_imported_is_a_dependency():
     ("module", "heavy"),
     [
         ("worker.compute", {"boto3", "botocore", "pydantic"}),
-        ("worker.__main__", {"rios", "moto", "click", "rich", "pluggy"}),
+        ("worker.__main__", {"boto3", "pydantic", "cloudpickle", "logging.handlers"}),
+        ("worker.start", {"rios", "moto", "click", "rich", "pluggy"}),
         ("hosts.rios1", {"moto", "click", "rich", "osgeo"}),
         ("wire.messages", {"boto3", "numpy", "cloudpickle"}),
         ("cli.__main__", {"boto3", "pydantic", "moto", "osgeo"}),

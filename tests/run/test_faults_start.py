@@ -1,9 +1,7 @@
 """Workers that never come, or go for good, end in an error that says what to do."""
 
-import contextlib
 import os
 import signal
-import uuid
 
 import pytest
 
@@ -11,23 +9,12 @@ from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 from rios_plugin_awsbatch.local import LocalAWS
 from tests.support.blocks import Stage, gated_block, noted_block, run_with, same_blocks
 from tests.support.helpers import Cloud, eventually
+from tests.support.images import defined
 
 
 @pytest.fixture
 def stage(tmp_path):
     return Stage(tmp_path)
-
-
-@contextlib.contextmanager
-def defined(cloud, image="rios:latest", **container):
-    """Register a job definition; yield its name."""
-    name = f"definition-{uuid.uuid4().hex}"
-    properties = {"image": image, "vcpus": 1, "memory": 100, **container}
-    cloud.batch.register_job_definition(
-        jobDefinitionName=name, type="container", containerProperties=properties
-    )
-    yield name
-    cloud.batch.deregister_job_definition(jobDefinition=f"{name}:1")
 
 
 def error_of(opened, function, *arguments):

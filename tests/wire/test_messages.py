@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rios_plugin_awsbatch.errors import AWSBatchException, MessageError
-from rios_plugin_awsbatch.records import BlockRecord, Measured
+from rios_plugin_awsbatch.records import BlockRecord, Measured, Versions
 from rios_plugin_awsbatch.wire.messages import (
     WIRE_VERSION,
     Failure,
@@ -81,9 +81,19 @@ failures = st.builds(
 notices = st.builds(
     WorkerNotice,
     worker=texts,
-    event=st.sampled_from(["ready", "gone"]),
+    event=st.sampled_from(["ready", "gone", "failed", "unfit"]),
     requests=numbers,
     detail=texts,
+    versions=st.none()
+    | st.builds(
+        Versions,
+        python=texts,
+        package=texts,
+        cloudpickle=texts,
+        numpy=st.none() | texts,
+        gdal=st.none() | texts,
+        rios=st.none() | texts,
+    ),
 )
 messages = st.one_of(tasks, st.just(Stop()), results, failures, notices)
 run_ids = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=64)
@@ -251,6 +261,20 @@ def test_another_wire_version_is_refused_with_the_remedy(message):
     assert "rab9" in sentence
     assert WIRE_VERSION in sentence
     assert "same version of rios-plugin-awsbatch" in sentence
+
+
+def test_a_ready_worker_of_another_wire_version_tells_its_package():
+    """What a newer package adds to its notice does not matter."""
+    body = '{"kind":"worker","news":1,"versions":{"python":"3.15.0","package":"9.1.0"}}'
+    for version in ("rab9", WIRE_VERSION):
+        assert "(rios-plugin-awsbatch 9.1.0)" in refused(signed(body, version=version))
+
+
+@given(messages, macs)
+def test_another_wire_version_counts_only_if_it_is_authentic(message, mac):
+    """Whoever can send to the queue cannot make main believe that versions differ."""
+    body = encode(message, KEY).split(".", 3)[3]
+    assert "forged" in refused(f"rab9.{RUN}.{mac}.{body}")
 
 
 @pytest.mark.parametrize(

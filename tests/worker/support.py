@@ -44,6 +44,18 @@ class ManualRun:
         self._process = None
 
     def start(self, **settings):
+        ready = self.start_and_hear(**settings)
+        assert isinstance(ready, WorkerNotice)
+        assert ready.event == "ready"
+        return self._process
+
+    def start_and_hear(self, **settings):
+        """Start the worker; return its first message."""
+        self.launch(**settings)
+        return self.reply()
+
+    def launch(self, **settings):
+        """Start the worker; return its process."""
         variables = {
             f"RIOS_AWSBATCH_{name.upper()}": str(value) for name, value in settings.items()
         }
@@ -55,9 +67,6 @@ class ManualRun:
                 stdout=log,
                 stderr=log,
             )
-        ready = self.reply()
-        assert isinstance(ready, WorkerNotice)
-        assert ready.event == "ready"
         return self._process
 
     def task(self, function, *arguments, number=1, python=PYTHON, name="x=1 y=2"):
