@@ -17,6 +17,7 @@ from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
 from rios_plugin_awsbatch.aws.names import queue_prefix
+from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
 from rios_plugin_awsbatch.jobs.submit import THREADS
@@ -150,6 +151,8 @@ def _in_force(settings: Settings) -> Iterator[Finding]:
     for field, names in variables(Settings).items():
         value = getattr(settings, field)
         source = next((name for name in names if os.environ.get(name)), None)
+        if field == "region" and source is None:
+            source = _source_of_region()
         if value is not None:
             origin = f"from {source}" if source else "default"
             yield Finding("good", names[0], f"{value} ({origin})")
@@ -164,6 +167,11 @@ def _in_force(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "note", name, "is not a setting of this package", "Correct its name, or unset it."
             )
+
+
+def _source_of_region() -> str | None:
+    found = session_region()
+    return None if found is None else found.source
 
 
 def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | None]:

@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from types import TracebackType
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
-from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.settings import Settings, SettingsOverrides, load
 from rios_plugin_awsbatch.wire.payload import describe
 
 from .executor_remote import call_chunk
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` since Python 3.11
 
 __all__ = ["BatchExecutor"]
 
@@ -47,7 +50,10 @@ class BatchExecutor(Executor):
     """
 
     def __init__(
-        self, max_workers: int, settings: Settings | None = None, **overrides: Any
+        self,
+        max_workers: int,
+        settings: Settings | None = None,
+        **overrides: "Unpack[SettingsOverrides]",
     ) -> None:
         if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
             raise ValueError(
