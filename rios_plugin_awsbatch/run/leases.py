@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.endpoints import before_end
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
@@ -27,7 +28,8 @@ __all__ = ["Lease", "close_all", "guard_exits", "lease"]
 # These say where AWS is and who we are. A run must not be found again after they have changed.
 _AWS_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
 
-_Identity: TypeAlias = tuple[object, ...]
+_Identity: TypeAlias = tuple[object, ...]  # process, settings, `_AWS_VARIABLES`
+_ENDPOINT = 2
 
 
 @dataclasses.dataclass(eq=False)
@@ -128,20 +130,33 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
         raise
 
 
-def close_all() -> None:
-    """End every run of this process, and wait for those that another thread is ending."""
+def close_all(endpoint: str | None = None) -> None:
+    """End every run of this process, and wait for those that another thread is ending.
+
+    Args:
+        endpoint: End only the runs on the AWS that is there.
+    """
     with signals_ignored():
         with _lock:
-            started = [
-                live.run
+            concerned = {
+                identity: live.run
                 for identity, live in _live.items()
-                if identity[0] == os.getpid() and live.run.done()
+                if endpoint in (None, identity[_ENDPOINT])
+            }
+            for identity in concerned:
+                del _live[identity]
+            started = [
+                run
+                for identity, run in concerned.items()
+                if identity[0] == os.getpid() and run.done()
             ]
-            _live.clear()
             _ending.update(run.result() for run in started if run.exception() is None)
             runs = list(_ending)
         ends = [(f"end run {run.run_id}", functools.partial(_end, run)) for run in runs]
         attempt_all(str(os.getpid()), ends, kind="process")
+
+
+before_end(close_all)  # the embedded AWS is left, with all that is on it
 
 
 def guard_exits() -> None:
