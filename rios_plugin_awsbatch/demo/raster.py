@@ -145,14 +145,14 @@ class Scene:
             bands: The numbers of the bands.
 
         Returns:
-            The pixels (bands, rows, columns), and which of them are valid in all bands
-            (rows, columns).
+            The values (bands, rows, columns), with the bands' scales and offsets, and which of
+            them are valid in all bands (rows, columns).
 
         Raises:
             AWSBatchException: It cannot be read.
         """
         try:
-            pixels = np.stack([self._band(number).ReadAsArray(*window.extent) for number in bands])
+            pixels = np.stack([self._values(self._band(number), window) for number in bands])
             valid = np.ones(pixels.shape[1:], dtype=np.bool_)
             for band in map(self._band, bands):
                 if band.GetMaskFlags() != self._gdal.GMF_ALL_VALID:
@@ -161,6 +161,18 @@ class Scene:
             place = f"block ({window.xblock}, {window.yblock})"
             raise AWSBatchException(f"{self.path} cannot be read at {place}: {error}") from error
         return pixels, valid
+
+    @staticmethod
+    def _values(band: Any, window: Window) -> Pixels:
+        """Return a band's pixels; if it stores numbers of another unit, convert them."""
+        pixels: Pixels = band.ReadAsArray(*window.extent)
+        scale, offset = band.GetScale(), band.GetOffset()
+        if scale in (None, 1.0) and offset in (None, 0.0):
+            return pixels
+        scale, offset = 1.0 if scale is None else scale, 0.0 if offset is None else offset
+        with np.errstate(all="ignore"):  # what is not finite becomes nodata
+            values = pixels.astype(np.float64) * scale + offset
+            return values.astype(np.result_type(pixels.dtype, np.float32))
 
     def describe(self, number: int) -> str:
         """Return a band's description, or its number."""
