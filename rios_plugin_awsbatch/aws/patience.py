@@ -69,8 +69,6 @@ class Patience:
                 passes = unknown or (self._passes(error) and now - since < self._outage)
                 if not passes or self._ended.is_set():  # at its end, a run deletes its queues
                     raise
-                if self._ended.is_set():
-                    raise
                 level = logging.WARNING if what else logging.DEBUG
                 log.log(level, "will try again to %s: %s", what or "ask AWS", sentence_for(error))
                 # Not all clients at the same moment, see

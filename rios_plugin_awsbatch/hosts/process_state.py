@@ -24,7 +24,8 @@ _SECRET_PARTS: Final = {"KEY", "KEYS", "SAS", "AUTHORIZATION", "PROFILE", "COOKI
 _SECRET_WORDS: Final = re.compile(
     "SECRET|PASSW|PWD|TOKEN|HEADER|CREDENTIAL|OAUTH|BEARER|PRIVATE|CONNECTION_STRING|ACCESS_KEY"
 )
-_URL_WITH_PASSWORD: Final = re.compile(r"[a-z]+://[^/@]*:[^/@]*@", re.IGNORECASE)
+_URL_WITH_USER: Final = re.compile("://[^/@]*@")  # a name alone may be a token
+_SIGNED_URL: Final = re.compile(r"[?&](?:sig|[\w-]*(?:signature|token|key))=", re.IGNORECASE)
 _OF_THE_MACHINE: Final = {"GDAL_CACHEMAX"}  # main's memory is not the worker's
 # The modes that call a function or an object of main's are not reproduced.
 _NUMPY_MODES: Final = {"ignore", "warn", "raise", "print"}
@@ -73,21 +74,23 @@ class ProcessState:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._exceptions())
             stack.enter_context(self._configured())
-            if self.numpy_errors:
-                numpy = importlib.import_module("numpy")
-                stack.enter_context(numpy.errstate(**self.numpy_errors))
+            numpy = importlib.import_module("numpy")
+            # Given `call`, it also restores what the task may set with `seterrcall`.
+            errors = numpy.errstate(call=numpy.geterrcall(), **self.numpy_errors)
+            stack.enter_context(errors)
             stack.enter_context(self._filtered())
             yield
 
     @contextlib.contextmanager
     def _exceptions(self) -> Iterator[None]:
-        modules = {name: module for name in self.raises if (module := _imported(name)) is not None}
-        before = {name: bool(module.GetUseExceptions()) for name, module in modules.items()}
+        for name in self.raises:
+            _imported(name)
+        before = _exceptions()
         try:
-            _set_exceptions(modules, self.raises)
+            _set_exceptions(self.raises)
             yield
         finally:
-            _set_exceptions(modules, before)
+            _set_exceptions(before)
 
     @contextlib.contextmanager
     def _filtered(self) -> Iterator[None]:
@@ -118,20 +121,19 @@ class ProcessState:
             after = _options(gdal)
             for name in after.keys() | before.keys() | self.options.keys():
                 if name not in after or after[name] != before.get(name):
-                    gdal.SetThreadLocalConfigOption(name, None)
+                    if hasattr(gdal, "SetThreadLocalConfigOption"):
+                        gdal.SetThreadLocalConfigOption(name, None)
                     gdal.SetConfigOption(name, before.get(name))
 
 
 def current_state() -> ProcessState:
     """Return the state of this process and thread."""
-    loaded = [(name, sys.modules[name]) for name in _MODULES if name in sys.modules]
-    raises = {name: bool(module.GetUseExceptions()) for name, module in loaded}
     gdal, numpy = sys.modules.get(_MODULES[0]), sys.modules.get("numpy")
     options = {} if gdal is None else _options(gdal)
     secret = {name for name, value in options.items() if _is_secret(name, value)}
     errors = {} if numpy is None else numpy.geterr()
     return ProcessState(
-        raises=raises,
+        raises=_exceptions(),
         options={
             name: value
             for name, value in sorted(options.items())
@@ -150,18 +152,30 @@ def _imported(name: str) -> Any:
         return None
 
 
-def _set_exceptions(modules: Mapping[str, Any], raises: Mapping[str, bool]) -> None:
-    if all(bool(module.GetUseExceptions()) == raises[name] for name, module in modules.items()):
-        return
-    # GDAL 3.6 keeps a stack: the module that was turned on last must be turned off first. Which
-    # one that is depends on the user's code, and a handler of its own on top forbids it.
-    for module in list(modules.values())[::-1] * len(modules):
-        if module.GetUseExceptions():
-            with contextlib.suppress(RuntimeError):
-                module.DontUseExceptions()
-    for name, module in modules.items():
-        if raises[name] and not module.GetUseExceptions():
-            module.UseExceptions()
+def _loaded() -> dict[str, Any]:
+    return {name: sys.modules[name] for name in _MODULES if name in sys.modules}
+
+
+def _exceptions() -> dict[str, bool]:
+    return {name: bool(module.GetUseExceptions()) for name, module in _loaded().items()}
+
+
+def _set_exceptions(raises: Mapping[str, bool]) -> None:
+    """Have GDAL's modules raise exceptions or not; those that are not named do not."""
+    modules = _loaded()
+    wanted = {name for name in modules if raises.get(name, False)}
+    if {name for name, on in _exceptions().items() if on} != wanted:
+        # GDAL 3.6 keeps a stack: the module that was turned on last must be turned off first. Which
+        # one that is depends on the user's code.
+        for module in list(modules.values())[::-1] * len(modules):
+            if module.GetUseExceptions():
+                with contextlib.suppress(RuntimeError):
+                    module.DontUseExceptions()
+        for name in sorted(wanted):
+            modules[name].UseExceptions()
+    elif not wanted and "osgeo.gdal" in modules:
+        # Since GDAL 3.7, functions of GDAL warn if nobody has said whether they are to raise.
+        modules["osgeo.gdal"].DontUseExceptions()
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -169,7 +183,8 @@ def _is_secret(name: str, value: str) -> bool:
     return bool(
         _SECRET_WORDS.search(upper)
         or _SECRET_PARTS & set(upper.split("_"))
-        or _URL_WITH_PASSWORD.search(value)
+        or _URL_WITH_USER.search(value)
+        or _SIGNED_URL.search(value)
     )
 
 
@@ -183,9 +198,14 @@ def _is_of_the_machine(name: str, value: str) -> bool:
 
 def _options(gdal: Any) -> dict[str, str]:
     """Return GDAL's options that were set in this process; the environment's are not among them."""
-    if hasattr(gdal, "GetConfigOptions"):
-        return dict(gdal.GetConfigOptions())
-    # Older bindings lack it, but the library has it.
+    every = gdal.GetConfigOptions() if hasattr(gdal, "GetConfigOptions") else _listed_options()
+    # The bindings of GDAL 3.6 keep their stack of error handlers in options such as
+    # `__chain_python_error_handlers`. It changes as the stack does, and must not in any other way.
+    return {name: value for name, value in every.items() if not name.startswith("__")}
+
+
+def _listed_options() -> dict[str, str]:
+    """Same for bindings before GDAL 3.7, which cannot list the options; the library can."""
     try:
         library = ctypes.CDLL(sys.modules["osgeo._gdal"].__file__ or "")
         functions = (library.CPLGetConfigOptions, library.CPLGetThreadLocalConfigOptions)

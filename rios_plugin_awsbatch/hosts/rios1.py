@@ -17,7 +17,9 @@ from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.wire.messages import Payload
 
 from .rios1_choice import RoundChoice
+from .rios1_inputs import InputDescriptions
 from .rios1_main import compute_here
+from .rios1_otherargs import OtherargsWatch
 from .rios1_remote import BlockFunction, block_name, split_job
 from .rios_context import ApplyContext, log_withheld
 
@@ -75,13 +77,17 @@ class AWSBatchJobManager(_Base):
                 f"numThreads is {numSubJobs!r}; for 'AWSBatch' it must be a whole number of at "
                 "least 2: the main script computes one block of each round, and workers the others."
             )
-        super().__init__(numSubJobs)
+        # Same as the base class does, which in RIOS 2.0 also prints that it is deprecated.
+        self.numSubJobs = numSubJobs
+        self.tempdir = "."
         self._settings = load(Settings)
         self._may_compute_rounds = self._settings.quick_blocks == "main"
         self._choice = RoundChoice()
         self._quick = 0  # blocks that main has computed instead of sending them
         self._lease: Lease | None = None
         self._context: ApplyContext | None = None  # of the `apply` that this manager is for
+        self._inputs = InputDescriptions()
+        self._otherargs = OtherargsWatch()
         self._statistics = Statistics()
 
     def runSubJobs(self, function: Callable[..., Any], fnInputs: Sequence[Any]) -> list[Any]:
@@ -111,7 +117,7 @@ class AWSBatchJobManager(_Base):
         """
         if not jobInputs:
             return []
-        futures = self._send(function, jobInputs[1:])
+        futures = self._send(function, jobInputs[1:], watching=True)
         try:
             return [self._compute(function, jobInputs[0], copied=False), *futures]
         except BaseException:
@@ -125,7 +131,7 @@ class AWSBatchJobManager(_Base):
             PicklingError: The function or its inputs cannot be pickled.
             StackError: The stack cannot be used.
         """
-        (future,) = self._send(userFunc, [jobInfo])
+        (future,) = self._send(userFunc, [jobInfo], watching=False)
         return future
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
@@ -143,10 +149,12 @@ class AWSBatchJobManager(_Base):
         if failed:
             _cancel(futures)
             failed[0].result()
-        return [job.result() if isinstance(job, Future) else job for job in jobIDlist]
+        results = [job.result() if isinstance(job, Future) else job for job in jobIDlist]
+        return [self._otherargs.outputs_of(result) for result in results]
 
     def finalise(self) -> None:
         """Release the workers: the next manager may use them, and they end with this process."""
+        self._otherargs.close()
         if self._lease is not None:
             run = self._lease.run
             self._statistics = run.statistics()
@@ -178,18 +186,29 @@ class AWSBatchJobManager(_Base):
 
     def _compute(self, function: Callable[..., Any], jobInfo: Any, *, copied: bool) -> Any:
         run = self._lease.run.run_id if self._lease else ""
-        output, record = compute_here(function, jobInfo, run, copied=copied)
+        inputs = self._inputs.of(jobInfo) if copied else {}
+        block_function = BlockFunction(function, inputs=inputs)
+        watched = copied and self._otherargs.by_workers
+        output, record = compute_here(block_function, jobInfo, run, copied=copied, watched=watched)
         self._choice.note_block(record)
         return output
 
-    def _send(self, function: Callable[..., Any], jobInputs: Sequence[Any]) -> "list[Future[Any]]":
-        """Send blocks to the workers; what they have in common is pickled once."""
+    def _send(
+        self, function: Callable[..., Any], jobInputs: Sequence[Any], *, watching: bool
+    ) -> "list[Future[Any]]":
+        """Send blocks to the workers; what they have in common is pickled once.
+
+        If `watching`, the results are for the `OtherargsWatch`.
+        """
         if not jobInputs:
             return []
         if self._lease is None:
             self._lease = lease(self._settings, self.numSubJobs - 1)
         run = self._lease.run
-        block_function = run.share(BlockFunction(function, self._current_context()), "Function")
+        inputs = self._inputs.of(jobInputs[0])  # those of one `apply` are the same for all blocks
+        block_function = run.share(
+            BlockFunction(function, self._current_context(), inputs), "Function"
+        )
         common: dict[int, Payload] = {}  # by the identity of the otherargs
         futures: list[Future[Any]] = []
         try:
@@ -197,11 +216,13 @@ class AWSBatchJobManager(_Base):
                 name = block_name(jobInfo)
                 task, otherargs = split_job(jobInfo.prepareForPickling())
                 if otherargs is not None and id(otherargs) not in common:
-                    common[id(otherargs)] = run.share(
-                        ((otherargs,), {}), f"The shared arguments of {name}"
-                    )
+                    shared = run.share(((otherargs,), {}), f"The shared arguments of {name}")
+                    self._otherargs.sent(otherargs, shared.mac, shared.size)
+                    common[id(otherargs)] = shared
+                watched = {"watched": True} if watching and self._otherargs.by_workers else {}
+                payload = common.get(id(otherargs))
                 futures.append(
-                    run.submit(block_function, (task,), name=name, shared=common.get(id(otherargs)))
+                    run.submit(block_function, (task,), watched, name=name, shared=payload)
                 )
         except BaseException:
             _cancel(futures)

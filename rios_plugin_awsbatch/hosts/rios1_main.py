@@ -1,7 +1,6 @@
 """Blocks of RIOS 1.4 that main computes itself: the first of each round, and quick ones."""
 
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
@@ -16,16 +15,17 @@ _NO_TASK: Final = -1
 
 
 def compute_here(
-    function: Callable[..., Any], job_info: Any, run: str, *, copied: bool
+    function: BlockFunction, job_info: Any, run: str, *, copied: bool, watched: bool = False
 ) -> tuple[Any, TaskRecord]:
     """Compute a block in this process, and call the hooks with its record.
 
     Args:
-        function: The user's function.
+        function: Calls the user's function.
         job_info: The block's job info.
         run: The id of the run; empty if there is none yet.
         copied: Whether the function gets a copy of everything, as in a worker, or the script's own
             objects, as without a job manager.
+        watched: See `BlockFunction`.
 
     Returns:
         The block's outputs and its record.
@@ -37,7 +37,7 @@ def compute_here(
     arguments = _copy_of(job_info) if copied else (job_info,)
     outcome: Outcome = "raised"
     try:
-        outputs = BlockFunction(function)(*arguments)
+        outputs = function(*arguments, watched=watched)
         outcome = "done"
     finally:
         seconds = time.perf_counter() - start

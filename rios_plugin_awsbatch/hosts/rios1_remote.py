@@ -8,6 +8,8 @@ from typing import Any
 
 from rios_plugin_awsbatch.records import measured_block
 
+from .rios1_inputs import Inputs, restore_inputs
+from .rios1_otherargs import Changed, changed_names, digests
 from .rios_context import ApplyContext
 
 __all__ = ["BlockFunction", "block_name", "split_job"]
@@ -20,25 +22,33 @@ class BlockFunction:
     Attributes:
         func: The user's function.
         context: The ``apply`` of a task; None in main, which computes in its own state.
+        inputs: The descriptions of the inputs, for job infos that have been pickled.
     """
 
     func: Callable[..., Any]
     context: ApplyContext | None = None
+    inputs: Inputs = dataclasses.field(default_factory=dict)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, watched: bool = False) -> Any:
         """Return a block's outputs.
 
         Args:
             arguments: The job info; the otherargs stand before it if they travel apart from it.
+            watched: Whether to return `Changed` outputs if the function changes the otherargs.
         """
         *otherargs, job_info = arguments
         entered = contextlib.nullcontext() if self.context is None else self.context.entered()
         with entered, measured_block(block_name(job_info)):
             if otherargs:
                 job_info.otherargs = otherargs[0]
+            if self.inputs:
+                restore_inputs(job_info, self.inputs)
+            before = digests(job_info.otherargs) if watched else {}
             params = job_info.getFunctionParams()
             self.func(*params)
-            return job_info.getFunctionResult(params)
+            outputs = job_info.getFunctionResult(params)
+            names = changed_names(before, digests(job_info.otherargs)) if before else ()
+            return Changed(outputs, names) if names else outputs
 
 
 def split_job(job_info: Any) -> tuple[Any, Any]:

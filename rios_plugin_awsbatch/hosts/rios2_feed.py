@@ -23,10 +23,13 @@ from typing import Any, Final
 from rios.structures import Timers
 
 from rios_plugin_awsbatch.run.run import Run
+from rios_plugin_awsbatch.wire.messages import Payload
 
 from .rios2_apply import Apply
 from .rios2_collector import Collector
 from .rios2_ending import Ending
+from .rios2_otherargs import split
+from .rios2_otherargs_list import OtherArgsList
 from .rios2_params import ExtraParams
 from .rios2_reader import InputReader, split_files
 from .rios2_remote import BlockComputer, block_name
@@ -70,14 +73,20 @@ class Feed:
             apply.all_info,
         )
         self._function = run.share(computer, "Function")
-        other = apply.otherargs
-        self._shared = None if other is None else run.share(((other,), {}), "otherArgs")
+        self._shared: Payload | None = None
+        entries: OtherArgsList | None = None
+        if apply.otherargs is not None:
+            parts = split(apply.otherargs)
+            self._shared = run.share(((parts,), {}), "otherArgs")
+            entries = OtherArgsList(parts, run.content)
         timings = Timers()
         self._ending = Ending(apply)
         self._plan = TaskPlan(apply.blocks, apply.workers, params.blocks_per_task)
         self._reader = InputReader(apply, main_files, self._ending, timings)
         self._rereader = Rereader(self._reader, self._submit, self._ending)
-        self._collector = Collector(apply, self._plan, self._ending, timings, self._rereader)
+        self._collector = Collector(
+            apply, self._plan, self._ending, timings, self._rereader, entries
+        )
         self._readers = [
             threading.Thread(target=self._read_loop, name="rios_read", daemon=True)
             for _ in range(self._reader.threads)
@@ -93,7 +102,7 @@ class Feed:
         """Stop the threads, and cancel what has not come back.
 
         Returns:
-            The timers of main and of all tasks, and each task's otherArgs.
+            The timers of main and of all tasks, and the otherArgs as tasks have left them.
         """
         self._ending.end()
         collected = self._collector.close()

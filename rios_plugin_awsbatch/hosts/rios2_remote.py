@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import cloudpickle
 from rios.imagereader import readBlockAllFiles
 from rios.readerinfo import makeReaderInfo
 from rios.structures import BlockAssociations, RasterizationMgr, TempfileManager, Timers
 
 from rios_plugin_awsbatch.records import measured_block
+from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.task_function import TaskContext, TaskFunction
 
+from .rios2_otherargs import Change
+from .rios2_otherargs_remote import OtherArgsKeeper, changes_of
 from .rios_context import ApplyContext, close_with_apply
 
 try:
@@ -33,7 +36,7 @@ class Computed:
 
     Attributes:
         outputs: For each block, RIOS's object of output arrays.
-        otherargs: This task's copy of the otherArgs if the function changed it; else None.
+        changes: What the function has changed of its copy of the otherArgs.
         timings: The intervals of RIOS's ``Timers``, by name: begin and end as Unix times. Before
             RIOS 2.0.7, ``Timers`` itself cannot be pickled.
         unread: Why the worker cannot read the inputs, if main should read them and send the blocks
@@ -41,7 +44,7 @@ class Computed:
     """
 
     outputs: list[Any]
-    otherargs: Any
+    changes: tuple[Change, ...]
     timings: dict[str, list[tuple[float, float]]]
     unread: str = ""
 
@@ -50,7 +53,7 @@ class _UnreadError(Exception):
     """An input cannot be read here; the text says why."""
 
 
-class BlockComputer:
+class BlockComputer(TaskFunction):
     """Computes blocks of one ``apply``.
 
     A worker keeps it, and with it the files it has opened, until a task of another ``apply`` comes.
@@ -96,32 +99,53 @@ class BlockComputer:
         self._workinggrid = workinggrid
         self._all_info = all_info
         self._reader: _Reader | None = None
+        self._otherargs: OtherArgsKeeper | None = None
 
-    def __call__(self, *arguments: Any) -> Computed:
+    def compute(self, context: TaskContext) -> Computed:
         """Compute blocks.
 
         Args:
-            arguments: The otherArgs, if there are any; then a list of pairs: a block, and the
-                inputs that main has read, None if it has read none.
+            context: Its shared arguments are the otherArgs, if there are any; its argument is a
+                list of pairs: a block, and the inputs that main has read, None if it has read none.
         """
-        *otherargs, blocks = arguments
         with self._context.entered():
             try:
-                return self._computed(otherargs, blocks)
+                if context.shared is None:
+                    outputs, timings = self._computed(context, ())
+                    return Computed(outputs, (), timings)
+                return self._computed_with(self._kept_otherargs(context.shared), context)
             except _UnreadError as error:
                 # What the task has done to its copy of the otherArgs is dropped with it.
-                return Computed([], None, {}, unread=str(error))
+                return Computed([], (), {}, unread=str(error))
 
-    def _computed(self, otherargs: Sequence[Any], blocks: Any) -> Computed:
+    def _computed_with(self, otherargs: OtherArgsKeeper, context: TaskContext) -> Computed:
+        (outputs, timings), changed = otherargs.run(
+            lambda other: self._computed(context, (other,)), first_attempt=context.attempt == 1
+        )
+        return Computed(outputs, changes_of(changed, context.add_content), timings)
+
+    def _kept_otherargs(self, pickled: bytes) -> OtherArgsKeeper:
+        if self._otherargs is None:
+            (given,), _ = payload.loads(pickled)
+            self._otherargs = OtherArgsKeeper(given, passes=_UnreadError)
+            close_with_apply(self._drop_otherargs)
+        return self._otherargs
+
+    def _drop_otherargs(self) -> None:
+        self._otherargs = None
+
+    def _computed(
+        self, context: TaskContext, otherargs: Sequence[Any]
+    ) -> tuple[list[Any], dict[str, list[tuple[float, float]]]]:
+        """Return the outputs of a task's blocks, and the intervals of its timers."""
         self._controls.loggingstream = sys.stdout
-        before = cloudpickle.dumps(otherargs)
         timings = Timers()
         outputs: list[Any] = []
+        (blocks,) = context.arguments()
         for block, inputs in blocks:
             with measured_block(block_name(block, self._controls)):
                 outputs.append(self._compute(block, inputs, otherargs, timings))
-        changed = bool(otherargs) and cloudpickle.dumps(otherargs) != before
-        return Computed(outputs, otherargs[0] if changed else None, timings.pairs)
+        return outputs, timings.pairs
 
     def _compute(self, block: Any, shipped: Any, otherargs: Sequence[Any], timings: Any) -> Any:
         inputs = BlockAssociations(self._infiles)
@@ -157,7 +181,7 @@ class BlockComputer:
             reader.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_reader": None}
+        return {**vars(self), "_reader": None, "_otherargs": None}
 
 
 class _Reader:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rios_plugin_awsbatch.records import TaskRecord, TypicalSeconds
 
-__all__ = ["TaskPlan"]
+__all__ = ["TaskPlan", "bytes_of"]
 
 TASK_SECONDS: Final = 0.4  # how long a task should take, where a block takes less
 MOST_BLOCKS: Final = 32  # in one task
@@ -50,7 +50,7 @@ class TaskPlan:
 
     def note_inputs(self, inputs: Any) -> None:
         """Take note of how large the inputs of a block are that main has read, if any."""
-        size = _bytes_of(inputs)
+        size = bytes_of(inputs)
         with self._lock:
             self._block_bytes = max(self._block_bytes, size)
 
@@ -68,7 +68,8 @@ class TaskPlan:
         return max(1, min(in_time, in_size, until_the_end, MOST_BLOCKS))
 
 
-def _bytes_of(inputs: Any) -> int:
-    values = [] if inputs is None else vars(inputs).values()
+def bytes_of(arrays_of_block: Any) -> int:
+    """Return the bytes of a block's arrays, RIOS's object for its inputs or outputs, or None."""
+    values = [] if arrays_of_block is None else vars(arrays_of_block).values()
     arrays = [one for value in values for one in (value if isinstance(value, list) else [value])]
     return sum(getattr(array, "nbytes", 0) for array in arrays)

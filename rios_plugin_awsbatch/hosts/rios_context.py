@@ -1,12 +1,14 @@
 """The ``apply`` that a task of RIOS belongs to: what it sees of main, and what a worker keeps.
 
-A worker outlives an ``apply``, and what it remembers must not: files that are open, files that were
-rasterized, and GDAL's caches of remote files show the inputs as they were.
+A worker outlives an ``apply``, and what it remembers must not. Files that are open, vectors that
+were rasterized, and GDAL's caches of remote files show the inputs as they were. The environment and
+the working folder may be as a function has left them.
 """
 
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -52,6 +54,7 @@ class _Kept:
     def __init__(self) -> None:
         self._apply_id = ""
         self._closing: list[Callable[[], None]] = []
+        self._at_first: _Surroundings | None = None
 
     def enter(self, apply_id: str) -> None:
         """Close what another ``apply`` has opened, and empty GDAL's caches of remote files."""
@@ -59,14 +62,40 @@ class _Kept:
             return
         self._apply_id = apply_id
         while self._closing:
-            self._closing.pop()()
+            self._close(self._closing.pop())
         gdal = sys.modules.get("osgeo.gdal")
         if gdal is not None and hasattr(gdal, "VSICurlClearCache"):
             gdal.VSICurlClearCache()
+        if self._at_first is None:
+            self._at_first = _Surroundings()
+        self._at_first.restore()
 
     def add(self, close: Callable[[], None]) -> None:
         """Call `close` when a task of another ``apply`` comes."""
         self._closing.append(close)
+
+    @staticmethod
+    def _close(close: Callable[[], None]) -> None:
+        try:
+            close()
+        except Exception:  # it is not the fault of the task that comes now
+            log.exception("what an earlier apply has left could not be closed")
+
+
+class _Surroundings:
+    """The environment and the working folder of this process, as they are now."""
+
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        self._folder = os.path.realpath(".")
+
+    def restore(self) -> None:
+        """Have them as they were."""
+        for name in os.environ.keys() - self._environment.keys():
+            del os.environ[name]
+        os.environ.update(self._environment)
+        with contextlib.suppress(OSError):  # a function has deleted it
+            os.chdir(self._folder)
 
 
 _kept = _Kept()  # GDAL's caches belong to the process, so this does too; one thread computes

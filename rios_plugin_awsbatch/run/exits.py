@@ -1,8 +1,10 @@
 """Every way out of the interpreter ends the runs that are alive in it.
 
 An interpreter ends through `atexit`. A child of `multiprocessing` (and of `ProcessPoolExecutor`)
-does not: it calls the finalizers of `multiprocessing.util`, and leaves by `os._exit`. A signal ends
-both in the same way, if a handler turns it into `SystemExit`.
+does not: it calls the finalizers of `multiprocessing.util`, and leaves by `os._exit`. A child of
+Celery sends its signal `worker_process_shutdown`, and leaves likewise. A signal ends all of them in
+the same way, if a handler turns it into `SystemExit`. Nothing is called in a process that is
+killed, or calls `os._exit` itself: the next run sweeps what it has left.
 
 In a child of `multiprocessing`, a thread more sees to it that the handler is called. Python calls
 handlers between two bytecodes of the main thread. If a signal comes just before the main thread
@@ -23,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 __all__ = ["close_at_exit", "signals_deferred", "signals_ignored"]
 
@@ -53,6 +55,8 @@ def close_at_exit(close: Callable[[], None]) -> None:
     if close in _finalizers:
         _finalizers[close].cancel()
     _finalizers[close] = multiprocessing.util.Finalize(None, close, exitpriority=_PRIORITY)
+    if "celery.signals" in sys.modules:
+        _close_with_celery(sys.modules["celery.signals"], close)
     if not _in_main_thread():
         return
     for number in _TERMINATION:
@@ -60,6 +64,14 @@ def close_at_exit(close: Callable[[], None]) -> None:
             signal.signal(number, _exit_in_order)
     if multiprocessing.process.parent_process() is not None:
         _start_waker()
+
+
+def _close_with_celery(signals: Any, close: Callable[[], None]) -> None:
+    def receive(**_about_the_process: Any) -> None:
+        close()
+
+    # With the same id, it is connected once.
+    signals.worker_process_shutdown.connect(receive, weak=False, dispatch_uid=repr(close))
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """The object that names what a run owns, for who has to delete it if the run cannot."""
 
 import json
-import os
-import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
 from rios_plugin_awsbatch.wire.store import PayloadStore
+
+from .owner import describe_owner
 
 __all__ = ["INVENTORY", "REWRITE_SECONDS", "Inventory"]
 
@@ -24,8 +24,7 @@ class Inventory:
     def __init__(self, store: PayloadStore) -> None:
         self._store = store
         self._content: dict[str, Any] = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **describe_owner(),
             "queues": [],
             "jobs": [],
         }

@@ -32,7 +32,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
-from rios_plugin_awsbatch.aws.attempts import attempt_all
+from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
@@ -280,10 +280,20 @@ class Run:
             what = f"{what} {payload.describe(value)}"
         return self._shared.share(value, what)
 
+    def content(self, name: str) -> bytes:
+        """Return bytes that workers have added with `TaskContext.add_content`.
+
+        Raises:
+            PayloadError: They are missing or damaged.
+        """
+        return self._exchange.content(name)
+
     def _dismiss(self) -> None:
         """Tell the workers to stop; end them at once if nobody waits for what they do."""
         abandoned = self._pending.abandoned
-        if not abandoned:
+        # Also if they are ended at once: a worker that waits for tasks then leaves the queue in
+        # order, and takes none with it.
+        with attempted(self.run_id, "tell the workers to stop", queue_may_be_gone=True):
             self._exchange.tasks.send([self._exchange.encode(Stop())] * self._roster.present)
         self._workforce.end(0 if abandoned else STOP_SECONDS)
         # The last word of a worker that has just started must not reach the queue's next run.

@@ -1,4 +1,7 @@
-"""What dead runs left behind: found by their inventories, deleted by the next run."""
+"""What dead runs left behind: found by their inventories, deleted by the next run.
+
+A run is dead if its main has ended, which is known at once on the same machine, or is silent.
+"""
 
 import functools
 import json
@@ -14,6 +17,7 @@ from rios_plugin_awsbatch.aws.s3 import age_of, folders_in
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .inventory import INVENTORY, REWRITE_SECONDS
+from .owner import has_ended
 from .resources import delete_queue
 
 __all__ = ["STALE_SECONDS", "sweep"]
@@ -29,14 +33,15 @@ def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS
     Args:
         clients: The AWS clients.
         bucket: The stack's bucket.
-        stale_seconds: How long a run's inventory has not been rewritten.
+        stale_seconds: How long a run's inventory has not been rewritten, if it is not known
+            whether its main has ended.
 
     Returns:
         The ids of the runs that were swept.
     """
     swept = []
     for run_id in folders_in(clients.s3, bucket, RUNS):
-        inventory = _stale_inventory(clients, bucket, run_id, stale_seconds)
+        inventory = _inventory_of_dead(clients, bucket, run_id, stale_seconds)
         if inventory is None:
             continue
         steps: list[tuple[str, Callable[[], object]]] = [
@@ -55,10 +60,10 @@ def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS
     return swept
 
 
-def _stale_inventory(
+def _inventory_of_dead(
     clients: Clients, bucket: str, run_id: str, stale_seconds: float
 ) -> dict[str, Any] | None:
-    """Return the inventory of a stale run, or None for one that lives."""
+    """Return the inventory of a dead run, or None for one that may live."""
     answer: Any
     prefix = run_prefix(run_id)
     try:
@@ -73,8 +78,12 @@ def _stale_inventory(
             max((item["LastModified"] for item in answer.get("Contents", [])), default=None),
             b"{}",
         )
-    if age_of(touched, answer) < stale_seconds:
-        return None
+    content = _content(text)
+    silent = age_of(touched, answer) >= stale_seconds
+    return content if silent or has_ended(content) else None
+
+
+def _content(text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError:

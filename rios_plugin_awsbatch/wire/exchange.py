@@ -1,6 +1,7 @@
 """What main and a worker have in common: two queues, a store and a key."""
 
 import base64
+from typing import Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import run_prefix
@@ -9,8 +10,11 @@ from rios_plugin_awsbatch.errors import PayloadError
 from .messages import Message, Payload, RunKey, decode, encode
 from .queue import MessageQueue
 from .store import PayloadStore
+from .task_function import content_name
 
 __all__ = ["Exchange", "connect"]
+
+_CONTENTS: Final = "contents/"
 
 
 class Exchange:
@@ -72,6 +76,21 @@ class Exchange:
                 f"Payload {payload.key or 'in a message'} of run {self.key.run} is damaged or "
                 f"forged: {len(data)} of {payload.size} bytes, and its MAC does not fit."
             )
+        return data
+
+    def put_content(self, name: str, data: bytes) -> None:
+        """Store bytes that several results refer to by their `content_name`."""
+        self.store.put(f"{_CONTENTS}{name}", data)
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes with this `content_name`, which an authentic result has given.
+
+        Raises:
+            PayloadError: They are missing or damaged.
+        """
+        data = self.store.get(f"{self.store.prefix}{_CONTENTS}{name}")
+        if content_name(data) != name:
+            raise PayloadError(f"Content {name} of run {self.key.run} is damaged or forged.")
         return data
 
     def encode(self, message: Message) -> str:

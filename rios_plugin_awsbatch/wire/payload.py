@@ -11,21 +11,23 @@ input in place works as it does at home.
 """
 
 import collections
+import hashlib
 import io
 import pickle
 import struct
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
+from . import files
 from .compression import Compression, compress, decompress
 
-__all__ = ["describe", "dumps", "loads"]
+__all__ = ["describe", "digest", "dumps", "loads", "matches"]
 
 _MAGIC: Final = b"RAB1"
 _COUNT: Final = struct.Struct("<I")
@@ -45,11 +47,13 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, with the names of files."""
+    """cloudpickle's, with the names of files in code, and with our way to treat open files."""
 
-    dispatch_table: ClassVar[Any] = collections.ChainMap(
-        {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
-    )
+    def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
+        self.dispatch_table = collections.ChainMap(
+            {types.CodeType: _reduce_code, **files.reducers()}, cloudpickle.Pickler.dispatch_table
+        )
+        super().__init__(stream, protocol=5, buffer_callback=buffers.append)
 
 
 def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
@@ -63,30 +67,56 @@ def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    _register_spawned_main()
-    buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    try:
-        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-        parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
-    except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+    parts = _pickled(value, what)
     return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
 
 
-def loads(data: bytes | bytearray | memoryview) -> Any:
+def digest(value: Any, what: str) -> bytes:
+    """Return a digest of what `dumps` would pickle, with which to see whether `value` changes.
+
+    Raises:
+        PicklingError: It cannot be pickled.
+    """
+    content = hashlib.blake2b(digest_size=16)
+    for part in _framed(_pickled(value, what)):
+        content.update(part)
+    return content.digest()
+
+
+def loads(data: bytes | bytearray | memoryview, *, read_only: bool = False) -> Any:
     """Unpickle what `dumps` made. Call it with authenticated bytes only.
+
+    Args:
+        data: The bytes.
+        read_only: Whether arrays may be read-only views of `data`, which is not copied then.
 
     Returns:
         The object. Its arrays share no memory with `data`. They are writable unless the pickled
-        ones were not.
+        ones were not. With `read_only`, neither holds.
 
     Raises:
         PayloadError: The bytes are damaged.
         Exception: Whatever unpickling raises, ModuleNotFoundError for instance.
     """
-    pickled, *buffers = _parts(data)
+    pickled, *buffers = _parts(data, read_only=read_only)
     return pickle.loads(pickled, buffers=buffers)
+
+
+def matches(value: Any, data: bytes) -> bool:
+    """Say whether `dumps` would make `data` of `value`, uncompressed; copies no arrays.
+
+    Raises:
+        PicklingError: The value cannot be pickled.
+    """
+    mark, empty = compress(b"", "none")
+    expected = memoryview(data)
+    position = 0
+    for frame in (_MAGIC, mark, empty, *_framed(_pickled(value, "A value"))):
+        size = len(frame)
+        if not _equal(memoryview(frame), expected[position : position + size]):
+            return False
+        position += size
+    return position == len(data)
 
 
 def describe(function: Any) -> str:
@@ -106,11 +136,32 @@ def describe(function: Any) -> str:
     return f"{module}.{name}"
 
 
+def _pickled(value: Any, what: str) -> list[memoryview]:
+    """Return the pickle and its buffers."""
+    _register_spawned_main()
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream, buffers).dump(value)
+        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    except Exception as error:
+        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+
+
 def _register_spawned_main() -> None:
     """Have what a spawned child's script defines pickled by value, as if it were ``__main__``."""
     module = sys.modules.get(_SPAWNED_MAIN)
     if module is not None and module.__name__ == _SPAWNED_MAIN:  # elsewhere, it is `__main__`
         cloudpickle.register_pickle_by_value(module)
+
+
+def _equal(one: memoryview, other: memoryview) -> bool:
+    if len(one) != len(other):
+        return False
+    # Views are compared item by item, so large items are quicker than bytes.
+    whole = len(one) - len(one) % 8
+    large = one[:whole].cast("Q") == other[:whole].cast("Q") if whole else True
+    return large and one[whole:] == other[whole:]
 
 
 def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:
@@ -125,14 +176,15 @@ def _framed(parts: list[memoryview]) -> Iterable[bytes | memoryview]:
         position += padding + size
 
 
-def _parts(data: bytes | bytearray | memoryview) -> list[memoryview]:
+def _parts(data: bytes | bytearray | memoryview, *, read_only: bool) -> list[memoryview]:
     view = memoryview(data)
     if bytes(view[: len(_MAGIC)]) != _MAGIC or len(view) <= len(_MAGIC):
         raise PayloadError(
             f"These {len(view)} bytes are no payload of this package, or are truncated."
         )
-    # A copy: the arrays must be writable, and share no memory with `data`.
-    body = memoryview(bytearray(decompress(view[len(_MAGIC)], view[len(_MAGIC) + 1 :])))
+    unpacked = decompress(view[len(_MAGIC)], view[len(_MAGIC) + 1 :])
+    # Else a copy: the arrays must be writable, and share no memory with `data`.
+    body = memoryview(unpacked).toreadonly() if read_only else memoryview(bytearray(unpacked))
     try:
         (count,) = _COUNT.unpack_from(body)
         sizes = struct.unpack_from(f"<{count}Q", body, _COUNT.size)

@@ -1,6 +1,7 @@
 """What a worker sends: results and failures, notices about itself, and tasks for other workers."""
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
@@ -21,7 +22,7 @@ from rios_plugin_awsbatch.wire.messages import (
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
-from .calls import NOT_BEGUN, Raised, Returned
+from .calls import NOT_BEGUN, Content, Raised, Returned
 from .inflight import HeldTask
 
 __all__ = ["Answers", "Outcome", "Refused"]
@@ -64,6 +65,8 @@ class Answers:
         self._patience = Patience(ended=ended)
         self._clients = clients
         self._worker = worker
+        self._storing = threading.Lock()  # guards `_stored`
+        self._stored: set[str] = set()  # names of contents
 
     def announce(self, event: Literal["ready", "gone", "unfit"], detail: str = "") -> None:
         """Tell main that this worker is ready, has gone, or can be of no use."""
@@ -109,7 +112,9 @@ class Answers:
         return self._refusal(held, outcome)
 
     def _result(self, held: HeldTask, returned: Returned) -> Result:
-        measures = _measures(held, returned.timing, bytes_out=len(returned.result))
+        stored = self._store(returned.contents)
+        size = len(returned.result) + stored
+        measures = _measures(held, returned.timing, bytes_out=size)
         # Base64 makes four bytes of three.
         left = (MESSAGE_BYTES - _ENVELOPE_BYTES - measures.blocks_size) * 3 // 4
         payload = self._pack(
@@ -124,6 +129,22 @@ class Answers:
             measures=measures,
             payload=payload,
         )
+
+    def _store(self, contents: Sequence[Content]) -> int:
+        """Store contents that this worker has not stored yet; return how many bytes they have."""
+        size = 0
+        for content in contents:
+            with self._storing:
+                if content.data is None or content.name in self._stored:
+                    continue
+            self._patience.call(
+                functools.partial(self._exchange.put_content, content.name, content.data),
+                what=f"store content {content.name}",
+            )
+            with self._storing:
+                self._stored.add(content.name)
+            size += len(content.data)
+        return size
 
     def _failure(self, held: HeldTask, raised: Raised) -> Failure:
         exception: Payload | None = None

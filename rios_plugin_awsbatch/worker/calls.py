@@ -42,6 +42,7 @@ class Call:
         function: The pickled callable.
         shared: The pickled shared arguments, if there are any.
         arguments: The pickled pair (positional, keyword).
+        attempt: The number of the attempt at the task, from 1.
         compression: How to compress the result.
     """
 
@@ -49,6 +50,7 @@ class Call:
     function: Content
     shared: Content | None
     arguments: bytes
+    attempt: int
     compression: Compression
 
 
@@ -62,10 +64,12 @@ class Returned:
     Attributes:
         result: The pickled value.
         timing: How long it took.
+        contents: What the value refers to by name, to be stored for main unless it is already.
     """
 
     result: bytes
     timing: Measured
+    contents: tuple[Content, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

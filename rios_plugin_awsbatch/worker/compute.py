@@ -20,9 +20,10 @@ from typing import Any, Final
 from rios_plugin_awsbatch.errors import PicklingError
 from rios_plugin_awsbatch.records import BLOCKS_KEPT, BlockRecord, Measured, collected_blocks
 from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.task_function import TaskContext, TaskFunction, content_name
 from rios_plugin_awsbatch.wire.versions import describe_versions
 
-from .calls import Cache, Call, Raised, Returned
+from .calls import Cache, Call, Content, Raised, Returned
 
 __all__ = ["main", "serve"]
 
@@ -54,43 +55,65 @@ class _Caller:
     """Makes calls; keeps functions and shared arguments as the worker says."""
 
     def __init__(self) -> None:
-        self._functions = Cache(_unpickled_when_called)
+        self._functions = Cache(_LazyFunction)
         self._shared = Cache[bytes](lambda pickled: pickled)
 
     def reply(self, call: Call) -> Returned | Raised:
         """Make a call; return its outcome and how long it took."""
+        contents: dict[str, bytes] = {}
         with collected_blocks() as blocks:
             begun, start = time.time(), time.perf_counter()
             try:
-                outcome: bytes | BaseException = self._result(call)
+                outcome: bytes | BaseException = self._result(call, contents)
             except BaseException as error:  # noqa: BLE001 - whatever the user's code raises
                 outcome = error
             timing = _timing(begun, time.perf_counter() - start, blocks)
         if isinstance(outcome, bytes):
-            return Returned(outcome, timing)
+            added = tuple(Content(name, data) for name, data in contents.items())
+            return Returned(outcome, timing, added)
         return _raised(outcome, call.name, timing)
 
-    def _result(self, call: Call) -> bytes:
+    def _result(self, call: Call, contents: dict[str, bytes]) -> bytes:
+        """Return the pickled result; add to `contents` what it refers to."""
         # First of all use both contents, so that the worker's account stays right if one fails.
         shared = None if call.shared is None else self._shared.use(call.shared)
-        function = self._functions.use(call.function)
-        # Unpickled for each call: a function may change its arguments in place.
-        common, common_keywords = ((), {}) if shared is None else payload.loads(shared)
-        positional, keywords = payload.loads(call.arguments)
-        value = function(*common, *positional, **{**common_keywords, **keywords})
+        function = self._functions.use(call.function).load()
+        if isinstance(function, TaskFunction):
+            value = function.compute(_context(call, shared, contents))
+        else:
+            # Unpickled for each call: a function may change its arguments in place.
+            common, common_keywords = ((), {}) if shared is None else payload.loads(shared)
+            positional, keywords = payload.loads(call.arguments)
+            value = function(*common, *positional, **{**common_keywords, **keywords})
         return payload.dumps(value, f"The result of {call.name}", compression=call.compression)
 
 
-def _unpickled_when_called(pickled: bytes) -> Callable[..., Any]:
-    """Return a callable that unpickles itself when first called: if that fails, the call fails."""
-    loaded: list[Callable[..., Any]] = []
+class _LazyFunction:
+    """Unpickles a function when it is first called: if that fails, the call fails."""
 
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        if not loaded:
-            loaded.append(payload.loads(pickled))
-        return loaded[0](*arguments, **keywords)
+    def __init__(self, pickled: bytes) -> None:
+        self._pickled = pickled
+        self._function: Callable[..., Any] | TaskFunction | None = None
 
-    return call
+    def load(self) -> "Callable[..., Any] | TaskFunction":
+        if self._function is None:
+            self._function = payload.loads(self._pickled)
+            self._pickled = b""
+        assert self._function is not None
+        return self._function
+
+
+def _context(call: Call, shared: bytes | None, contents: dict[str, bytes]) -> TaskContext:
+    def arguments() -> tuple[Any, ...]:
+        positional: tuple[Any, ...] = payload.loads(call.arguments)[0]
+        return positional
+
+    def add_content(data: bytes) -> str:
+        name = content_name(data)
+        contents[name] = data
+        return name
+
+    return TaskContext(shared, arguments, call.attempt, add_content)
 
 
 def _timing(begun: float, seconds: float, blocks: list[BlockRecord]) -> Measured:

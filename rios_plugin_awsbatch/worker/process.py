@@ -84,6 +84,7 @@ class ComputeProcess:
         self,
         task: Task,
         arguments: bytes,
+        attempt: int,
         unpack: Callable[[Payload], bytes],
         compression: Compression,
     ) -> Returned | Raised:
@@ -92,6 +93,7 @@ class ComputeProcess:
         Args:
             task: The task.
             arguments: The bytes of its arguments.
+            attempt: The number of this attempt at it, from 1.
             unpack: Returns the bytes of a payload that the process does not hold yet.
             compression: How to compress the result.
 
@@ -114,7 +116,8 @@ class ComputeProcess:
         )
         assert isinstance(function, Content)
         try:
-            self._connection.send(Call(task.name, function, shared, arguments, compression))
+            call = Call(task.name, function, shared, arguments, attempt, compression)
+            self._connection.send(call)
             self._wait_for_reply()
             reply: Returned | Raised = self._connection.recv()
         except OSError as error:

@@ -135,7 +135,11 @@ class Worker:
         begun, start = time.time(), time.monotonic()
         try:
             return self._compute.call(
-                held.task, held.arguments, self._exchange.unpack, self._settings.compression
+                held.task,
+                held.arguments,
+                held.attempt,
+                self._exchange.unpack,
+                self._settings.compression,
             )
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
@@ -178,9 +182,9 @@ class Worker:
         unfinished = self._in_flight.held()
         with attempted(self._run, "hand back tasks", queue_may_be_gone=True):
             self._answers.send_anew(unfinished)
-            if unfinished:
-                # Its request may be waiting at the queue, and get one of them.
-                self._fetcher.join(FETCHER_SECONDS)
+        # It may just be receiving tasks, which it sends anew; or its request, which waits at the
+        # queue, gets one of those that were just sent.
+        self._fetcher.join(FETCHER_SECONDS)
         log.info(
             "run=%s worker=%s ends: %s; tasks handed back: %d",
             self._run,

@@ -91,6 +91,27 @@ def test_a_script_may_import_our_manager_first(number):
     assert python(code, double(number)) == (OURS[number], "")
 
 
+FIRST = [
+    *(
+        f"from rios_plugin_awsbatch import {name}"
+        for name in ("AWSBatchJobManager", "BatchExecutor", "getStackOutputs")
+    ),
+    *(f"import rios_plugin_awsbatch.{name}" for name in ("cli.__main__", "worker.compute")),
+    "from rios_plugin_awsbatch.hosts.registry import load_plugins as load; load()",
+    "from rios_plugin_awsbatch import AWSBatchJobManager as manager; manager(3)",
+    "from rios.parallel import jobmanager",
+    "from rios import applier",
+]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("first", FIRST)
+def test_no_order_of_imports_warns(first, number):
+    """Whatever a script imports or uses first: ours is registered, and nothing is said."""
+    said = python(f"{first}; {WHOSE[number]}", double(number), PYTHONWARNINGS="error")
+    assert said == (OURS[number], "")
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_broken_plugin_is_a_warning(number, tmp_path):
     """If another package's entry point cannot be loaded, RIOS works and still finds ours."""

@@ -1,6 +1,7 @@
 """The contract between RIOS 1.4 and job managers, over the RIOS installed, or the double."""
 
 import os
+import re
 
 import pytest
 
@@ -168,3 +169,42 @@ def test_two_applies_share_a_run(farm, host):
     for _ in range(2):
         host.apply(functions.add_bands_whole)
         assert len(farm.run_queues()) == 2
+
+
+def test_blocks_know_their_files(host, tmp_path):
+    """Name, number of bands, size and no-data value, also of each file of a list."""
+    many = [str(tmp_path / name) for name in ("one.a", "two.b")]
+    for path in many:
+        hosted.write(path, hosted.image())
+    _, written = host.apply(functions.about_files, many=many)
+    _, serial = host.apply(functions.about_files, parallel=False, many=many)
+    assert np.array_equal(written, serial)
+    assert [chr(int(code)) for code in written[8:11, 0, 0]] == list("e.a")
+    assert len(np.unique(written.reshape(len(written), -1), axis=1).T) == 1  # in every block
+
+
+def test_what_a_worker_cannot_know_of_a_file_is_one_sentence(host):
+    """It has no open dataset: the error says what can be asked, and what to do instead."""
+    with pytest.raises(AttributeError) as caught:
+        host.apply(functions.read_dataset)
+    assert re.fullmatch(
+        r"ReadAsArray of .*image cannot be had in a worker: .*\. Ask for it before.*otherargs\.",
+        str(caught.value),
+    )
+
+
+@pytest.mark.parametrize("where", [(1, 0), (3, 1)])
+def test_a_change_of_otherargs_that_is_lost_is_said_once(where, host, caplog):
+    """Also if the function makes it in one block only, and a worker computes that."""
+    host.apply(functions.count_some_pixels, {"where": where, "pixels": 0})
+    said = [record.getMessage() for record in caplog.records if "otherargs" in record.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith("The function changes otherargs.pixels. With RIOS 1.4, only")
+
+
+def test_otherargs_that_are_only_read_are_not_talked_of(host, caplog):
+    """Nor is a job without any."""
+    host.apply(functions.look_up, {"table": np.arange(50, dtype=np.float32), "offset": 2})
+    host.apply(functions.count_some_pixels, {"where": (9, 9), "pixels": 0})
+    host.apply(functions.add_bands_whole)
+    assert "otherargs" not in caplog.text

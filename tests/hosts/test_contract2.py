@@ -1,12 +1,9 @@
 """The contract between RIOS 2 and compute workers, over the RIOS installed, or the double."""
 
-import importlib
 import os
 import threading
-import types
 from pathlib import Path
 
-import cloudpickle
 import pytest
 
 from tests.hosts.support import hosted
@@ -258,14 +255,3 @@ def test_two_applies_share_a_run(farm, host):
     for _ in range(2):
         host.apply(functions.add_bands_whole)
         assert len(farm.run_queues()) == 2
-
-
-def test_each_apply_has_a_function_of_its_own():
-    """A worker keeps functions by their content, and files with them: none may be yesterday's."""
-    remote = importlib.import_module("rios_plugin_awsbatch.hosts.rios2_remote")
-    controls = types.SimpleNamespace(optionsByImage={})
-    one, two = (
-        cloudpickle.dumps(remote.BlockComputer(len, None, None, controls, None, None))
-        for _ in range(2)
-    )
-    assert one != two

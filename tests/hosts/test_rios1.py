@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from tests.hosts.support import hosted
@@ -39,6 +40,16 @@ def test_workers_write_what_a_serial_run_writes(name, farm, local, serial, tmp_p
     """Pixels, projection, no-data values, statistics, overviews and colours are the same."""
     run(JOBS[name], tmp_path, local, on_batch)
     assert differences(outputs(JOBS[name], tmp_path), serial(JOBS[name])) == []
+
+
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) >= "2.0.0", reason="RIOS 1.4 needs numpy.cast for this"
+)
+def test_a_worker_knows_names_and_no_data_values_of_inputs(farm, local, serial, tmp_path):
+    """What RIOS's own job managers cannot: their workers raise KeyError."""
+    job = Job(functions.about_inputs, {"img": "bands.tif", "second": "other.tif"})
+    run(job, tmp_path, local, on_batch)
+    assert differences(outputs(job, tmp_path), serial(job)) == []
 
 
 def test_two_applies_share_a_run(farm, local, tmp_path):

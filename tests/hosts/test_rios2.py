@@ -111,6 +111,21 @@ def test_sums_are_exact_when_a_task_runs_twice(farm, local, tmp_path):
     assert sum(len(one.blocks) for one in returned.otherArgsList) == BLOCKS
 
 
+def test_what_a_function_loads_is_loaded_once_in_a_worker(farm, local, tmp_path):
+    """Sums beside it are exact, also when a process is killed and another one loads it again."""
+    given = {"model": None, "loads": [], "pixels": 0, "blocks": [], "folder": str(tmp_path)}
+    job = Job(functions.load_and_be_killed_once, IMAGE, other=given)
+    returned, _ = run(job, tmp_path, local, on_batch_with(blocks_per_task=1))
+    entries = returned.otherArgsList
+    assert (tmp_path / "killed").exists()
+    assert sum(one.pixels for one in entries) == 110 * 90
+    assert sum(len(one.blocks) for one in entries) == BLOCKS
+    loads = [process for one in entries for process in one.loads]
+    second_attempt = 1
+    assert len(set(loads)) <= len(loads) <= len(set(loads)) + second_attempt < BLOCKS / 2
+    assert sum(one.model is not None for one in entries) == len(loads)
+
+
 @pytest.mark.parametrize("reader", READERS[:2])
 def test_timings_of_the_workers_are_merged(reader, farm, local, remote, tmp_path):
     """The report has an interval for each block read, computed and inserted, wherever."""

@@ -1,10 +1,14 @@
 """Signals that end a process neither interrupt what takes its runs down, nor get lost."""
 
+import atexit
 import signal
+import sys
+import types
 
 import pytest
 
-from rios_plugin_awsbatch.run.exits import signals_deferred, signals_ignored
+from rios_plugin_awsbatch.run import exits
+from rios_plugin_awsbatch.run.exits import close_at_exit, signals_deferred, signals_ignored
 
 
 @pytest.fixture
@@ -62,3 +66,38 @@ def test_ignored_signals_stay_ignored():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+class CelerySignal:
+    """Celery's signal in the least form; a receiver with a known id takes the place of its last."""
+
+    def __init__(self):
+        self._receivers = {}
+
+    def connect(self, receiver, *, weak, dispatch_uid):
+        assert not weak
+        self._receivers[dispatch_uid] = receiver
+
+    def send(self, sender, **named):
+        for receiver in self._receivers.values():
+            receiver(signal=self, sender=sender, **named)
+
+
+def test_children_of_celery_end_their_runs_too(monkeypatch):
+    """They leave by os._exit after this signal, without any finalizers."""
+    ending = CelerySignal()
+    module = types.SimpleNamespace(worker_process_shutdown=ending)
+    monkeypatch.setitem(sys.modules, "celery.signals", module)
+    closed = []
+
+    def close():
+        closed.append("closed")
+
+    try:
+        close_at_exit(close)
+        close_at_exit(close)
+        ending.send(None, pid=1, exitcode=0)
+        assert closed == ["closed"]
+    finally:
+        atexit.unregister(close)
+        exits._finalizers.pop(close).cancel()

@@ -1,6 +1,7 @@
 """However main ends, its run is taken down; and runs keep apart."""
 
 import datetime as dt
+import json
 import os
 import re
 import signal
@@ -158,7 +159,8 @@ def test_after_sigkill_the_workers_end_and_a_sweep_removes_the_rest(cloud, start
     assert len(queues) == 2
     assert len(dead) == 1
     clients = Clients("ap-southeast-2")
-    assert sweep(clients, cloud.bucket) == []  # by default only what has been dead for long
+    move_to_another_machine(cloud)
+    assert sweep(clients, cloud.bucket) == []  # by default only what has been silent for long
 
     live = start(
         """
@@ -180,6 +182,13 @@ def test_after_sigkill_the_workers_end_and_a_sweep_removes_the_rest(cloud, start
     assert live.end() == (0, "25\n36\n")
 
 
+def move_to_another_machine(cloud):
+    """Have the only run's record say that its main is somewhere else."""
+    (key,) = [key for key in cloud.objects() if key.endswith("/run.json")]
+    elsewhere = json.dumps({**cloud.record(), "machine": "another one"})
+    cloud.s3.put_object(Bucket=cloud.bucket, Key=key, Body=elsewhere.encode())
+
+
 def runs_of(cloud):
     return sorted({key.split("/")[1] for key in cloud.objects()})
 
@@ -195,16 +204,45 @@ def age_that_parts(clients, cloud, dead):
 
 
 def test_a_run_whose_main_died_is_swept_whole(cloud, start, stage):
-    """A sweep also ends the jobs of a killed main whose workers still compute."""
+    """On main's machine at once; also the jobs end whose workers still compute."""
     killed = start("BatchExecutor(1).submit(gated, 1).result()\n")
     stage.nth_call(1)
+    assert sweep(Clients("ap-southeast-2"), cloud.bucket) == []
     killed.process.kill()
     killed.process.wait()
     assert len(cloud.unfinished_jobs()) == 1
     dead = runs_of(cloud)
-    assert sweep(Clients("ap-southeast-2"), cloud.bucket, stale_seconds=0) == dead
+    assert sweep(Clients("ap-southeast-2"), cloud.bucket) == dead
     eventually(lambda: not cloud.unfinished_jobs(), "the job was not ended")
     assert not cloud.run_queues()
+
+
+def test_what_a_child_has_left_goes_with_the_next_run_on_its_machine(cloud, start):
+    """A child that leaves by os._exit can end nothing."""
+    script = start(
+        """
+        pid = os.fork()
+        if pid == 0:
+            BatchExecutor(1).submit(quick, 2).result()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print("left", flush=True)
+        while not os.path.exists(f"{folder}/gate"):
+            time.sleep(0.01)
+        with BatchExecutor(1) as pool:
+            assert pool.submit(quick, 3).result() == 9
+            while not os.path.exists(f"{folder}/swept"):
+                time.sleep(0.01)
+        """,
+    )
+    eventually(lambda: "left" in script.output.read_text())
+    left = set(cloud.run_queues())
+    assert len(left) == 2
+    Stage(script.output.parent).open_gate()
+    eventually(lambda: not left & set(cloud.run_queues()), script.output.read_text)
+    eventually(lambda: len(cloud.unfinished_jobs()) == 1, "the child's job was not ended")
+    (script.output.parent / "swept").touch()
+    assert script.end() == (0, "left\n")
 
 
 def test_two_mains_on_one_stack_do_not_meet(cloud, start):

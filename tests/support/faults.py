@@ -26,14 +26,15 @@ class Rule:
             ``cut``: it is done, and the connection drops without an answer. ``drop``: nothing is
             done, and the connection drops. ``half``: the connection drops in the middle of the
             answer's body. ``twice``: it is done twice. ``corrupt``: a byte of the answer's body is
-            wrong. ``late``: it is done after `seconds`. ``denied``: a 403, nothing is done.
+            wrong. ``late``: it is done after `seconds`. ``held``: it is done, and answered after
+            `seconds`. ``denied``: a 403, nothing is done.
             ``html``: nothing is done; the answer is a login page, as from a proxy.
         service: The service's name in the signature.
         operation: The last word of SQS's target or Batch's path, or S3's HTTP method; any if empty.
         contains: A part of the path or the body.
         spare: How many such requests to spare first.
         times: How many to apply it to then.
-        seconds: For ``late``.
+        seconds: For ``late`` and ``held``.
     """
 
     fault: str
@@ -191,6 +192,12 @@ class _Middleware:
     def _late(self, environ, start_response, body, rule):
         time.sleep(rule.seconds)
         return self._pass_on(environ, start_response, body)
+
+    def _held(self, environ, start_response, body, rule):
+        status, headers, answer = self._done(environ, body)
+        time.sleep(rule.seconds)
+        start_response(status, headers)
+        return [answer]
 
 
 def factory(app):

@@ -91,7 +91,15 @@ class Cloud:
 
     def messages(self, url):
         """Return how many messages a queue holds, the hidden ones included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        return self._count(
+            url, "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+        )
+
+    def hidden_messages(self, url):
+        """Return how many messages of a queue somebody has received, and not deleted."""
+        return self._count(url, "ApproximateNumberOfMessagesNotVisible")
+
+    def _count(self, url, *names):
         answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 

@@ -1,6 +1,7 @@
 """S3 and SQS at their worst: the results stay those of a serial computation."""
 
 import secrets
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rios_plugin_awsbatch.wire.messages import Result, RunKey, Stop, encode
 from tests.support.blocks import Stage, block, gated_block, noted_block, run_with, same_blocks
 from tests.support.faults import Faults, Rule
 from tests.support.helpers import Cloud, eventually
+from tests.worker.support import ManualRun
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 NUMBERS = range(8)
@@ -270,3 +272,26 @@ def test_a_message_of_another_run_ends_the_run_with_a_reason(stage):
             MessageError, match=rf"run another is on a queue of run {run.run_id}; one run at a time"
         ):
             future.result(60)
+
+
+@pytest.fixture
+def by_hand(cloud, tmp_path):
+    run = ManualRun(cloud, tmp_path)
+    yield run
+    run.close()
+    run.exchange.store.clear()
+    for url in run.queues:
+        cloud.sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_worker_that_ends_sends_anew_what_it_was_just_receiving(cloud, faults, by_hand):
+    """Though it has begun none: the answer to its request comes after it was told to stop."""
+    tasks = by_hand.queues[0]
+    faults.set(Rule("held", "sqs", "ReceiveMessage", tasks, seconds=0.5, times=1))
+    process = by_hand.start(visibility_timeout=3600)
+    by_hand.send(by_hand.task(block, 1))
+    eventually(lambda: cloud.hidden_messages(tasks) == 1)
+    process.send_signal(signal.SIGTERM)
+    assert by_hand.end() == 0
+    (again,) = by_hand.exchange.tasks.receive(10, wait=0, visibility=5)
+    assert again.attempts == 1

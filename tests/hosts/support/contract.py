@@ -21,7 +21,7 @@ class Contract:
         from rios import applier  # noqa: PLC0415 - whichever there is
 
         infiles, outfiles = applier.FilenameAssociations(), applier.FilenameAssociations()
-        infiles.img = files.get("img", self.path)
+        vars(infiles).update({"img": self.path, **files})
         outfiles.out = str(self.folder / "out")
         controls = applier.ApplierControls()
         controls.setWindowXsize(hosted.BLOCK)

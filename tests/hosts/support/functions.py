@@ -2,6 +2,7 @@
 
 import os
 import sys
+import types
 from pathlib import Path
 
 import cloudpickle
@@ -139,6 +140,28 @@ def about_inputs(info, inputs, outputs):
     outputs.out = np.array(planes)
 
 
+def about_files(info, inputs, outputs):
+    """Write what RIOS 1.4 knows about each input and its dataset, as pixels."""
+    known = []
+    for array in (inputs.img, *inputs.many):
+        dataset, band = info.getGDALDatasetFor(array), info.getGDALBandFor(array, 1)
+        known += map(ord, Path(info.getFilenameFor(array)).name[-3:])
+        known += [dataset.RasterCount, band.XSize, band.YSize, band.GetNoDataValue() is None]
+        known.append(band.GetNoDataValue() or 0)
+    outputs.out = np.array([np.full(inputs.img.shape[1:], one, np.float64) for one in known])
+
+
+def read_dataset(info, inputs, outputs):
+    outputs.out = inputs.img + info.getGDALDatasetFor(inputs.img).ReadAsArray().sum()
+
+
+def count_some_pixels(info, inputs, outputs, otherargs):
+    """Same as count_pixels(), but change the otherargs in one block only."""
+    if info.getBlockCount() == otherargs.where:
+        otherargs.pixels += inputs.img[0].size
+    outputs.out = inputs.img[:1]
+
+
 def count_pixels(info, inputs, outputs, otherargs):
     otherargs.pixels += inputs.img[0].size
     otherargs.blocks.append(info.getBlockCount())
@@ -154,6 +177,15 @@ def count_and_be_killed_once(info, inputs, outputs, otherargs):
         except FileExistsError:
             return
         os.kill(os.getpid(), 9)
+
+
+def load_and_be_killed_once(info, inputs, outputs, otherargs):
+    """Same as count_and_be_killed_once(), but load something large first, where it is missing."""
+    if otherargs.model is None:
+        otherargs.model = np.arange(100_000)
+        otherargs.loads.append(os.getpid())
+    outputs.out = inputs.img[:1] + otherargs.model[-1]
+    count_and_be_killed_once(info, inputs, types.SimpleNamespace(), otherargs)
 
 
 class BlockError(Exception):

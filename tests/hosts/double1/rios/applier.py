@@ -52,13 +52,49 @@ class ApplierControls:
         """Have no options."""
 
 
+class Dataset:
+    """An open file; like GDAL's, it cannot be pickled."""
+
+    def __init__(self, path):
+        self.path, self.array, self.lock = path, np.load(path), threading.Lock()
+        self.RasterCount = len(self.array)
+
+    def GetRasterBand(self, number):
+        return Band(self.array[number - 1])
+
+    def ReadAsArray(self):
+        return self.array
+
+
+class Band:
+    def __init__(self, array):
+        self.YSize, self.XSize = array.shape
+
+    def GetNoDataValue(self):
+        return None
+
+
 class ReaderInfo:
     """What the user's function is told of its block; like RIOS's own, it cannot be pickled."""
 
     def __init__(self, column, row, total):
         self.xblock, self.yblock, self.total = column, row, total
-        self.blocklookup = {0: threading.Lock()}
+        self.blocklookup = {}
         self.loggingstream = sys.stdout
+
+    def read(self, dataset, place):
+        array = dataset.array[place]
+        self.blocklookup[id(array)] = dataset, dataset.path
+        return array
+
+    def getFilenameFor(self, block):
+        return self.blocklookup[id(block)][1]
+
+    def getGDALDatasetFor(self, block):
+        return self.blocklookup[id(block)][0]
+
+    def getGDALBandFor(self, block, band):
+        return self.getGDALDatasetFor(block).GetRasterBand(band)
 
     def getBlockCount(self):
         return self.xblock, self.yblock
@@ -85,8 +121,11 @@ class RIOSJobInfo(jobmanager.JobInfo):
 
 
 def apply(userFunction, infiles, outfiles, otherArgs=None, controls=None):
-    images = {name: np.load(path) for name, path in vars(infiles).items()}
-    _, height, width = next(iter(images.values())).shape
+    images = {
+        name: [Dataset(one) for one in path] if isinstance(path, list) else Dataset(path)
+        for name, path in vars(infiles).items()
+    }
+    _, height, width = images["img"].array.shape
     columns, rows = controls.window
     total = -(-width // columns), -(-height // rows)
     jobs = []
@@ -95,9 +134,12 @@ def apply(userFunction, infiles, outfiles, otherArgs=None, controls=None):
             place = np.s_[
                 :, row * rows : (row + 1) * rows, column * columns : (column + 1) * columns
             ]
-            inputs = BlockAssociations()
-            vars(inputs).update({name: image[place] for name, image in images.items()})
-            jobs.append((place, RIOSJobInfo(ReaderInfo(column, row, total), inputs, otherArgs)))
+            info, inputs = ReaderInfo(column, row, total), BlockAssociations()
+            for name, image in images.items():
+                several = isinstance(image, list)
+                blocks = [info.read(one, place) for one in (image if several else [image])]
+                setattr(inputs, name, blocks if several else blocks[0])
+            jobs.append((place, RIOSJobInfo(info, inputs, otherArgs)))
     written = {}
     manager = jobmanager.getJobMgrObject(controls) if controls.numThreads > 1 else None
     for begin in range(0, len(jobs), controls.numThreads):
