@@ -33,8 +33,7 @@ class IndexFile:
     Args:
         path: Where to write it.
         name: Where it will be in the end, for errors.
-        scene: Its size, projection and place are those of this scene: the geotransform, ground
-            control points, rational polynomial coefficients (RPC).
+        scene: Its size, projection and place are those of this scene.
         block: Pixels on each side of the blocks that will be written.
         description: The band's description.
 
@@ -84,9 +83,9 @@ class IndexFile:
             self._dataset.SetGeoTransform(transform)
         elif source.GetGCPCount():
             self._dataset.SetGCPs(source.GetGCPs(), source.GetGCPSpatialRef())
-        rational = source.GetMetadata("RPC")
-        if rational:
-            self._dataset.SetMetadata(rational, "RPC")
+        coefficients = source.GetMetadata("RPC")
+        if coefficients:
+            self._dataset.SetMetadata(coefficients, "RPC")
         meaning = source.GetMetadataItem("AREA_OR_POINT")
         if meaning:
             self._dataset.SetMetadataItem("AREA_OR_POINT", meaning)

@@ -34,8 +34,9 @@ class BlockJob:
 
     Attributes:
         info: Which block it is.
-        inputs: ``scene``, an array of (bands, rows, columns), and ``valid``, a boolean array of
-            (rows, columns).
+        inputs: ``scene``, an array of (bands, rows, columns); ``valid``, a boolean array of
+            (rows, columns); ``scale`` and ``offset``, arrays of (bands, 1, 1), which make the
+            scene's numbers what they mean.
     """
 
     info: BlockInfo
@@ -60,7 +61,7 @@ def ndvi(info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNa
 
     It is up to 1 for leaves, about 0 for soil, and below 0 for water.
     """
-    red, infrared = inputs.scene.astype(np.float32)
+    red, infrared = inputs.scene.astype(np.float32) * inputs.scale + inputs.offset
     total = infrared + red
     valid = inputs.valid & (total != 0)
     index = np.divide(infrared - red, total, out=np.zeros_like(total), where=valid)
@@ -70,6 +71,9 @@ def ndvi(info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNa
 def brightness(
     info: BlockInfo, inputs: types.SimpleNamespace, outputs: types.SimpleNamespace
 ) -> None:
-    """Compute the mean of all bands, for scenes without red and near infrared."""
+    """Compute the mean of all bands, for scenes without red and near infrared.
+
+    It is the mean of the numbers as they are stored.
+    """
     index = inputs.scene.mean(axis=0, dtype=np.float64).astype(np.float32)
     outputs.index = np.where(inputs.valid & np.isfinite(index), index, np.float32(info.nodata))

@@ -95,7 +95,8 @@ class Plan:
     def job(self, window: raster.Window) -> BlockJob:
         """Read a block, as a job for the job manager."""
         pixels, valid = self.scene.read(window, self.index.bands)
-        inputs = types.SimpleNamespace(scene=pixels, valid=valid)
+        scale, offset = self.scene.calibration(self.index.bands)
+        inputs = types.SimpleNamespace(scene=pixels, valid=valid, scale=scale, offset=offset)
         return BlockJob(BlockInfo(window.xblock, window.yblock, raster.NODATA), inputs)
 
     def compute(self, window: raster.Window) -> npt.NDArray[np.float32]:

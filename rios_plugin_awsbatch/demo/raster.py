@@ -5,6 +5,7 @@ error of GDAL's becomes one sentence that names the file.
 """
 
 import dataclasses
+import math
 import os
 import re
 from pathlib import Path
@@ -145,14 +146,14 @@ class Scene:
             bands: The numbers of the bands.
 
         Returns:
-            The values (bands, rows, columns), with the bands' scales and offsets, and which of
-            them are valid in all bands (rows, columns).
+            The pixels (bands, rows, columns), and which of them are valid in all bands
+            (rows, columns).
 
         Raises:
             AWSBatchException: It cannot be read.
         """
         try:
-            pixels = np.stack([self._values(self._band(number), window) for number in bands])
+            pixels = np.stack([self._band(number).ReadAsArray(*window.extent) for number in bands])
             valid = np.ones(pixels.shape[1:], dtype=np.bool_)
             for band in map(self._band, bands):
                 if band.GetMaskFlags() != self._gdal.GMF_ALL_VALID:
@@ -162,17 +163,24 @@ class Scene:
             raise AWSBatchException(f"{self.path} cannot be read at {place}: {error}") from error
         return pixels, valid
 
-    @staticmethod
-    def _values(band: Any, window: Window) -> Pixels:
-        """Return a band's pixels; if it stores numbers of another unit, convert them."""
-        pixels: Pixels = band.ReadAsArray(*window.extent)
-        scale, offset = band.GetScale(), band.GetOffset()
-        if scale in (None, 1.0) and offset in (None, 0.0):
-            return pixels
-        scale, offset = 1.0 if scale is None else scale, 0.0 if offset is None else offset
-        with np.errstate(all="ignore"):  # what is not finite becomes nodata
-            values = pixels.astype(np.float64) * scale + offset
-            return values.astype(np.result_type(pixels.dtype, np.float32))
+    def calibration(self, bands: list[int]) -> tuple[Pixels, Pixels]:
+        """Return by what to multiply the pixels of bands, and what to add then.
+
+        Both have the shape (bands, 1, 1). Landsat's and Sentinel-2's reflectances, for instance,
+        are stored as whole numbers with a scale and an offset.
+        """
+        scales, offsets = (
+            [value if value and math.isfinite(value) else default for value in values]
+            for values, default in (
+                ([self._band(number).GetScale() for number in bands], 1.0),
+                ([self._band(number).GetOffset() for number in bands], 0.0),
+            )
+        )
+        shape = (len(bands), 1, 1)
+        return (
+            np.array(scales, np.float32).reshape(shape),
+            np.array(offsets, np.float32).reshape(shape),
+        )
 
     def describe(self, number: int) -> str:
         """Return a band's description, or its number."""

@@ -8,6 +8,7 @@ the working folder, and functions that main has installed, such as error handler
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import importlib
 import re
 import sys
@@ -96,10 +97,11 @@ class ProcessState:
     def _filtered(self) -> Iterator[None]:
         if self.filters == _filters():
             # Left alone, because Python repeats all warnings after any change of the filters.
+            before = list(warnings.filters)
             try:
                 yield
             finally:
-                if self.filters != _filters():
+                if before != warnings.filters:
                     _set_filters(self.filters)
             return
         with warnings.catch_warnings():
@@ -206,24 +208,32 @@ def _options(gdal: Any) -> dict[str, str]:
 
 def _listed_options() -> dict[str, str]:
     """Same for bindings before GDAL 3.7, which cannot list the options; the library can."""
-    try:
-        library = ctypes.CDLL(sys.modules["osgeo._gdal"].__file__ or "")
-        functions = (library.CPLGetConfigOptions, library.CPLGetThreadLocalConfigOptions)
-        destroy = library.CSLDestroy
-    except (AttributeError, KeyError, OSError):  # linked in another way
+    library = _library(sys.modules["osgeo._gdal"].__file__ or "")
+    if library is None:
         return {}
-    destroy.argtypes = [ctypes.c_void_p]
     options = {}
-    for function in functions:
-        function.restype = ctypes.POINTER(ctypes.c_char_p)
+    for function in (library.CPLGetConfigOptions, library.CPLGetThreadLocalConfigOptions):
         strings = function()
         number = 0
         while strings and (pair := strings[number]) is not None:
             name, _, value = pair.decode(errors="replace").partition("=")
             options[name] = value
             number += 1
-        destroy(strings)
+        library.CSLDestroy(strings)
     return options
+
+
+@functools.cache
+def _library(bindings: str) -> Any:
+    """Return GDAL's library, with what `_listed_options` calls; None if it cannot be called."""
+    try:
+        library = ctypes.CDLL(bindings)
+        for function in (library.CPLGetConfigOptions, library.CPLGetThreadLocalConfigOptions):
+            function.restype = ctypes.POINTER(ctypes.c_char_p)
+        library.CSLDestroy.argtypes = [ctypes.c_void_p]
+    except (AttributeError, OSError):  # linked in another way
+        return None
+    return library
 
 
 def _filters() -> tuple[WarningFilter, ...]:

@@ -123,6 +123,7 @@ class Run:
         self._clients = clients
         self._resources = resources
         self._exchange = exchange
+        self.content = exchange.content  # gives back what `TaskContext.add_content` has stored
         self._totals = Totals()
         self._roster = Roster(self.run_id)
         self._pending = Pending(exchange, self._roster, self._totals)
@@ -183,7 +184,10 @@ class Run:
                 ("end the workers", self._dismiss),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
                 ("delete what it owns in AWS", self._resources.delete),
-                ("report its end", lambda: _tell_end(self, self._stack, self._begun)),
+                (
+                    "report its end",
+                    lambda: _tell_end(self, self._stack, self._begun, self._pending),
+                ),
             ],
         )
 
@@ -191,11 +195,6 @@ class Run:
     def open(self) -> bool:
         """Whether tasks can be submitted."""
         return self._pending.open
-
-    @property
-    def broken(self) -> Exception | None:
-        """What broke the run."""
-        return self._pending.broken
 
     def statistics(self) -> Statistics:
         """Return what the run has done so far."""
@@ -280,14 +279,6 @@ class Run:
             what = f"{what} {payload.describe(value)}"
         return self._shared.share(value, what)
 
-    def content(self, name: str) -> bytes:
-        """Return bytes that workers have added with `TaskContext.add_content`.
-
-        Raises:
-            PayloadError: They are missing or damaged.
-        """
-        return self._exchange.content(name)
-
     def _dismiss(self) -> None:
         """Tell the workers to stop; end them at once if nobody waits for what they do."""
         abandoned = self._pending.abandoned
@@ -308,9 +299,9 @@ def _sweep(run_id: str, clients: Clients, bucket: str) -> None:
         log.debug("run=%s cannot sweep: %s", run_id, error)
 
 
-def _tell_end(run: Run, stack: StackOutputs, begun: float) -> None:
+def _tell_end(run: Run, stack: StackOutputs, begun: float, pending: Pending) -> None:
     """Log that a run is over, and call the hooks."""
-    totals, broken = run.statistics(), run.broken
+    totals = run.statistics()
     log.info("run=%s is over: %s", run.run_id, totals)
     record = RunRecord(
         run=run.run_id,
@@ -319,6 +310,6 @@ def _tell_end(run: Run, stack: StackOutputs, begun: float) -> None:
         begun=begun,
         ended=time.time(),
         **vars(totals),
-        error="" if broken is None else sentence_for(broken),
+        error="" if pending.broken is None else sentence_for(pending.broken),
     )
     hooks.call("rios_awsbatch_run_ended", record)

@@ -11,13 +11,15 @@ input in place works as it does at home.
 """
 
 import collections
+import functools
 import hashlib
 import io
+import operator
 import pickle
 import struct
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import cloudpickle
@@ -34,6 +36,7 @@ _COUNT: Final = struct.Struct("<I")
 _ALIGNMENT: Final = 64  # a cache line, and what numpy's vector loops like best
 # The script's module in a child of multiprocessing that was not forked.
 _SPAWNED_MAIN: Final = "__mp_main__"
+_CACHED: Final = type(functools.lru_cache(len))
 _NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
@@ -46,12 +49,39 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
     )
 
 
+def _reduce_cached(function: Any) -> Any:
+    """Reduce what `functools.lru_cache` has made by value, without what it remembers.
+
+    cloudpickle does so with functions, but takes this for something that workers can import.
+    """
+    if _has_importable_name(function):
+        return function.__reduce__()
+    return _cached, (function.__wrapped__, function.cache_parameters())
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _has_importable_name(thing: Any) -> bool:
+    module, by_value = thing.__module__, cloudpickle.list_registry_pickle_by_value()
+    if module not in sys.modules or module == "__main__":
+        return False
+    if any(f"{module}.".startswith(f"{registered}.") for registered in by_value):
+        return False
+    try:
+        return operator.attrgetter(thing.__qualname__)(sys.modules[module]) is thing
+    except AttributeError:  # it is local to a function
+        return False
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, with the names of files in code, and with our way to treat open files."""
+    """cloudpickle's, but for the names of files in code, cached functions and open files."""
 
     def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
         self.dispatch_table = collections.ChainMap(
-            {types.CodeType: _reduce_code, **files.reducers()}, cloudpickle.Pickler.dispatch_table
+            {types.CodeType: _reduce_code, _CACHED: _reduce_cached, **files.reducers()},
+            cloudpickle.Pickler.dispatch_table,
         )
         super().__init__(stream, protocol=5, buffer_callback=buffers.append)
 

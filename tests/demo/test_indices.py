@@ -11,7 +11,10 @@ from rios_plugin_awsbatch.demo.raster import NODATA
 def test_functions_have_the_shape_that_rios_users_know():
     """They take info, inputs and outputs, with arrays of (bands, rows, columns), and no GDAL."""
     inputs = types.SimpleNamespace(
-        scene=np.array([[[1, 0, 5]], [[3, 0, 5]]], np.uint8), valid=np.array([[1, 1, 0]], bool)
+        scene=np.array([[[1, 0, 5]], [[3, 0, 5]]], np.uint8),
+        valid=np.array([[1, 1, 0]], bool),
+        scale=np.ones((2, 1, 1), np.float32),
+        offset=np.zeros((2, 1, 1), np.float32),
     )
     info = BlockInfo(0, 0, NODATA)
     outputs = types.SimpleNamespace()

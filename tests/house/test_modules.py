@@ -72,7 +72,8 @@ def test_a_module_says_what_it_is(name):
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     ]
-    if not offers or name == f"{PACKAGE}.__init__":
+    on_first_use = any(getattr(node, "name", "") == "__getattr__" for node in tree.body)
+    if not offers or on_first_use:
         return
     known = {node.name for node in tree.body if hasattr(node, "name")}
     known |= {
@@ -87,10 +88,27 @@ def test_a_module_says_what_it_is(name):
 
 
 def test_a_wing_is_a_folder_with_a_sentence_on_it():
-    """The __init__ of a wing holds its docstring and nothing else: importing one costs nothing."""
+    """The __init__ of a wing holds its docstring and nothing else: importing one costs nothing.
+
+    `local` and `demo` offer their users a name, `demo` on first use.
+    """
     for name, tree in TREES.items():
-        if name.endswith(".__init__") and wing(name) not in {"__init__", "local"}:
+        if name.endswith(".__init__") and wing(name) not in {"__init__", "local", "demo"}:
             assert len(tree.body) == 1, name
+
+
+def test_the_demos_job_is_loaded_on_first_use():
+    """Workers import what the demo has them compute, and nothing else of it."""
+    code = (
+        "import sys; import rios_plugin_awsbatch.demo.indices as indices; "
+        "assert 'rios_plugin_awsbatch.demo.job' not in sys.modules; "
+        "from rios_plugin_awsbatch.demo import run_demo; "
+        "print(run_demo.__module__, hasattr(sys.modules['rios_plugin_awsbatch.demo'], 'walk_demo'))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert ended.stdout == "rios_plugin_awsbatch.demo.job False\n"
 
 
 def test_only_messages_makes_and_reads_the_json_of_a_message():

@@ -1,6 +1,7 @@
 """Objects to bytes and back; damaged bytes are refused before they are unpickled."""
 
 import base64
+import fnmatch
 import functools
 import operator
 import os
@@ -171,6 +172,32 @@ def test_functions_of_a_script_travel_by_value():
     assert travelled(add)(1) == 6
     assert travelled(lambda: np.ones(3))().sum() == 3
     assert travelled(functools.partial(add, 2))() == 7
+
+
+def test_cached_functions_of_a_script_travel_by_value():
+    """Also one that calls itself, and a method; what they remember does not travel."""
+
+    @functools.lru_cache(maxsize=7, typed=True)
+    def fibonacci(number):
+        return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+
+    class Table:
+        @functools.cache  # noqa: B019 - as scripts have it
+        def at(self, number):
+            return number * 2
+
+    table = Table()
+    assert (fibonacci(9), table.at(2)) == (34, 4)
+    copy, table_copy = travelled((fibonacci, table))
+    assert copy.cache_info() == (0, 0, 7, 0)
+    assert copy.cache_parameters() == {"maxsize": 7, "typed": True}
+    assert (copy(20), table_copy.at(3)) == (6765, 6)
+    assert copy.cache_info().currsize == 7
+
+
+def test_cached_functions_of_installed_modules_travel_by_name():
+    """They are the module's own, with what it remembers."""
+    assert travelled(fnmatch._compile_pattern) is fnmatch._compile_pattern
 
 
 @given(st.data(), compressions)

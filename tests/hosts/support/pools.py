@@ -9,26 +9,9 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-from rios_plugin_awsbatch import AWSBatchJobManager, BatchExecutor
-
-
-class Square:
-    """A block of RIOS 1.4 in the least form: it knows its parameters and its result."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def prepareForPickling(self):
-        return self
-
-    def getFunctionParams(self):
-        return [self]
-
-    def getFunctionResult(self, params):
-        return params[0].number
-
-    def compute(self):
-        self.number = square(self.number)
+from rios_plugin_awsbatch import BatchExecutor
+from rios_plugin_awsbatch.run.leases import lease
+from rios_plugin_awsbatch.settings import Settings, load
 
 
 def square(number):
@@ -40,12 +23,12 @@ def executor_way(number):
     return BatchExecutor(1).submit(square, number).result(60)
 
 
-def manager_way(number):
+def warm_way(number):
     """Leave the workers warm, as RIOS does after each apply."""
-    manager = AWSBatchJobManager(2)
-    outputs = manager.runSubJobs(Square.compute, [Square(0), Square(number)])
-    manager.finalise()
-    return outputs[1]
+    held = lease(load(Settings), 1)
+    value = held.run.submit(square, (number,)).result(60)
+    held.release(keep_warm=True)
+    return value
 
 
 def put(queue, number):
@@ -61,14 +44,14 @@ def main(method):
     process.join()
     assert process.exitcode == 0
     pool = context.Pool(2)
-    print("Pool", pool.map(manager_way, [3, 4]), flush=True)
+    print("Pool", pool.map(warm_way, [3, 4]), flush=True)
     pool.close()
     pool.join()
     with context.Pool(2) as pool:  # whose end is SIGTERM
         print("Pool", pool.map(executor_way, [5, 6]), flush=True)
     pool.join()
     with ProcessPoolExecutor(2, mp_context=context) as pool:
-        print("ProcessPoolExecutor", list(pool.map(manager_way, [7, 8])), flush=True)
+        print("ProcessPoolExecutor", list(pool.map(warm_way, [7, 8])), flush=True)
 
 
 if __name__ == "__main__":
