@@ -189,7 +189,7 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
     except StackError as error:
         # If AWS refused to answer, its error says what to do.
         remedy = "Create the stack, or set RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
-        yield Finding("bad", what, str(error), "" if error.__cause__ else remedy)
+        yield Finding("bad", what, str(error), "" if error.__context__ else remedy)
         return None
     yield Finding("good", what, f"at most {stack.max_jobs} workers at once")
     for check in _CHECKS:

@@ -16,10 +16,12 @@ from typing import TypeAlias
 from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.endpoints import before_end
-from rios_plugin_awsbatch.errors import AWSBatchException
+from rios_plugin_awsbatch.errors import AWSBatchException, StackError
+from rios_plugin_awsbatch.nesting import refuse_in_worker
 from rios_plugin_awsbatch.settings import Settings
-from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
+from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
+from .advice import advise
 from .exits import close_at_exit, signals_ignored
 from .run import Run, start_run
 
@@ -87,8 +89,9 @@ def lease(settings: Settings, workers: int) -> Lease:
 
     Raises:
         StackError: The stack cannot be used.
-        WorkersError: Batch does not take the workers' job.
+        WorkersError: Batch does not take the workers' job, or this is a worker itself.
     """
+    refuse_in_worker()
     identity: _Identity = (os.getpid(), settings, *map(os.environ.get, _AWS_VARIABLES))
     while True:
         with _lock:
@@ -118,7 +121,7 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
     """Start a run, for all who wait for it."""
     try:
         clients = Clients(settings.region)
-        stack = read_stack(clients, settings, *RUNS_NEED)
+        stack = _read_stack(clients, settings)
         guard_exits()  # before there is anything to take down
         live.run.set_result(start_run(settings, stack, clients, workers))
     except BaseException as error:
@@ -127,6 +130,14 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
         # Ctrl-C is for the thread that it meets, not for those that wait for the run.
         interrupted = AWSBatchException("The start of the run was interrupted.")
         live.run.set_exception(error if isinstance(error, Exception) else interrupted)
+        raise
+
+
+def _read_stack(clients: Clients, settings: Settings) -> StackOutputs:
+    try:
+        return read_stack(clients, settings, *RUNS_NEED)
+    except StackError as error:
+        advise(error)
         raise
 
 
