@@ -21,6 +21,7 @@ from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
 from rios_plugin_awsbatch.jobs.submit import THREADS
+from rios_plugin_awsbatch.local.options import SERVER
 from rios_plugin_awsbatch.settings import PREFIX, Settings, WorkerSettings, load, variables
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
@@ -178,10 +179,11 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
     try:
         clients = Clients(settings.region)
         who = clients.sts.get_caller_identity()["Arn"]
+        where = " on the embedded AWS" if _is_embedded(clients) else ""
     except AWS_ERRORS as error:
         yield Finding("bad", "AWS credentials", sentence_for(error))
         return None
-    yield Finding("good", "AWS credentials", who)
+    yield Finding("good", "AWS credentials", f"{who}{where}")
     where = str(StackOutputs(settings.stack, settings.region))
     what = where[0].upper() + where[1:]
     try:
@@ -195,6 +197,11 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
     for check in _CHECKS:
         yield check.finding(clients, settings, stack)
     return stack
+
+
+def _is_embedded(clients: Clients) -> bool:
+    answer = clients.sts.get_caller_identity()
+    return answer["ResponseMetadata"]["HTTPHeaders"].get("server") == SERVER
 
 
 def _bucket(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcome:
@@ -228,6 +235,8 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcom
     if definition is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
     image = image_of(definition)
+    if _is_embedded(clients):
+        return "good", f"{image}; not needed, as the embedded AWS runs jobs on this machine", ""
     place = _ECR.match(image)
     if place is None:
         return "note", f"{image}; not checked, because it is not in ECR", ""

@@ -3,6 +3,7 @@
 RIOS's own ones would start Batch jobs from within a worker.
 """
 
+import types
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,12 @@ class _Refusing:
     def __init__(self, *_given: Any, **_named: Any) -> None:
         refuse_in_worker()
 
+    def startWorkers(self, **_named: Any) -> None:
+        """Part of RIOS 2's contract; there is never an object to call it for."""
+
+    def shutdown(self) -> None:
+        """See `startWorkers`."""
+
 
 def refuse_managers(module: ModuleType) -> None:
     """Have RIOS refuse what a function asks of AWS Batch in a worker.
@@ -26,10 +33,11 @@ def refuse_managers(module: ModuleType) -> None:
         module: A module of RIOS that has just been imported, with the base class of its managers,
             or with RIOS 1.4's own manager.
     """
-    if module.__name__ == "rios.parallel.aws.batch":
-        module.AWSBatchJobManager.jobMgrType = "AWSBatch of RIOS itself"
+    own = getattr(module, "AWSBatchJobManager", None)
+    if own is not None:
+        own.jobMgrType = "AWSBatch of RIOS itself"  # RIOS takes the last one of a type
         module.AWSBatchJobManager = _Refusing  # type: ignore[attr-defined]  # RIOS's module
         return
-    name = "JobManager" if hasattr(module, "JobManager") else "ComputeWorkerManager"
-    # RIOS looks among the direct subclasses, and takes the last one.
-    module._rios_awsbatch_refusing = type("Refusing", (_Refusing, getattr(module, name)), {})  # type: ignore[attr-defined]  # noqa: SLF001 - keeps the class alive
+    base = getattr(module, "JobManager", None) or module.ComputeWorkerManager
+    # RIOS looks among the direct subclasses, and the module keeps this one alive.
+    module.RefusingManager = types.new_class("RefusingManager", (_Refusing, base))  # type: ignore[attr-defined]  # as above

@@ -138,7 +138,7 @@ def _read_stack(clients: Clients, settings: Settings) -> StackOutputs:
         return read_stack(clients, settings, *RUNS_NEED)
     except StackError as error:
         advise(error)
-        raise
+        raise error.with_traceback(None) from error.__cause__  # our own frames say nothing more
 
 
 def close_all(endpoint: str | None = None) -> None:
