@@ -23,6 +23,7 @@ __all__ = [
     "SettingsOverrides",
     "WorkerSettings",
     "load",
+    "region_of",
     "variables",
 ]
 
@@ -111,23 +112,8 @@ class _CommonSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _in_the_region_of_the_session(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if "region" in given:
-            return given
-        found = session_region()
-        if found is None:
-            _tell_region()
-            return given
-        return {**given, "region": found.name}
-
-
-@functools.cache  # settings are made again and again
-def _tell_region() -> None:
-    log.warning(
-        "No AWS region is set (%sREGION, AWS_REGION, AWS_DEFAULT_REGION, the profile): using %s, "
-        "as RIOS does.",
-        PREFIX,
-        RIOS_REGION,
-    )
+        found = None if "region" in given else session_region()
+        return given if found is None else {**given, "region": found.name}
 
 
 class Settings(_CommonSettings):
@@ -255,6 +241,23 @@ def load(model: type[AnySettings], **values: Any) -> AnySettings:
     except ValidationError as error:
         sentences = [_sentence(model, problem) for problem in error.errors()]
         raise SettingsError(" ".join(sentences)) from None
+
+
+def region_of(settings: _CommonSettings) -> str:
+    """Return the region for AWS clients; if nothing sets it, a warning says so, once."""
+    if "region" not in settings.model_fields_set:
+        _tell_region()
+    return settings.region
+
+
+@functools.cache
+def _tell_region() -> None:
+    log.warning(
+        "No AWS region is set (%sREGION, AWS_REGION, AWS_DEFAULT_REGION, the profile): using %s, "
+        "as RIOS does.",
+        PREFIX,
+        RIOS_REGION,
+    )
 
 
 def variables(model: type[BaseSettings]) -> dict[str, tuple[str, ...]]:

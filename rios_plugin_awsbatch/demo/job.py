@@ -39,7 +39,7 @@ class DemoManager(AWSBatchJobManager):
 
     def runSubJobs(self, function: Callable[..., Any], fnInputs: Sequence[Any]) -> list[Any]:
         """Have all blocks of a round computed by workers; return the outputs in their order."""
-        jobs = self._send(function, fnInputs)
+        jobs = [self.startOneJob(function, one) for one in fnInputs]
         self.waitOnJobs(jobs)
         return self.gatherAllOutputs(jobs)
 

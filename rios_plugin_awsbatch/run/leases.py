@@ -18,7 +18,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.endpoints import before_end
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.nesting import refuse_in_worker
-from rios_plugin_awsbatch.settings import Settings
+from rios_plugin_awsbatch.settings import Settings, region_of
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
 from .advice import advise
@@ -120,7 +120,7 @@ def lease(settings: Settings, workers: int) -> Lease:
 def _start(live: _Live, settings: Settings, workers: int) -> None:
     """Start a run, for all who wait for it."""
     try:
-        clients = Clients(settings.region)
+        clients = Clients(region_of(settings))
         stack = _read_stack(clients, settings)
         guard_exits()  # before there is anything to take down
         live.run.set_result(start_run(settings, stack, clients, workers))
