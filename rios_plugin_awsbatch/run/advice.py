@@ -19,20 +19,14 @@ def advise(error: StackError) -> None:
     if os.environ.get("AWS_BATCH_JOB_ID") or os.environ.get("AWS_ENDPOINT_URL"):
         return
     create = "If you have no stack yet, create it: rios-awsbatch stack create --wait"
-    error.args = (f"{error}\n{create}\n{_without_aws()}",)
-
-
-def _without_aws() -> str:
-    if "ipykernel" in sys.modules:
-        return (
-            "To try it on this machine, without AWS, put it inside "
-            "`with rios_plugin_awsbatch.local.LocalAWS():`."
-        )
-    return f"To try it on this machine, without AWS: rios-awsbatch local -- {_command()}"
+    local = f"To try it on this machine, without AWS: rios-awsbatch local -- {_command()}"
+    error.args = (f"{error}\n{create}\n{local}",)
 
 
 def _command() -> str:
-    """Return the command that runs this script, as its user would type it."""
+    """Return the command that runs this script or notebook, as its user would type it."""
+    if "ipykernel" in sys.modules:
+        return "jupyter lab"
     main: Any = sys.modules.get("__main__")
     given = sys.orig_argv[1:]
     ours = bool(given) and Path(given[0]).name.startswith("rios-awsbatch")
