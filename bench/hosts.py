@@ -33,7 +33,7 @@ def embedded(*, latency, command=None):
         latency: Whether requests take their time.
         command: What workers run, if it is not our own worker.
     """
-    with LocalAWS(8, middleware="meter:MeteringApp") as aws, aws.activated():
+    with LocalAWS(8, middleware="meter:MeteringApp") as aws:
         Meter(aws.endpoint).set_latency(LATENCY if latency else {})
         if command:
             use_worker(command)

@@ -66,7 +66,7 @@ class Bench:
 @contextlib.contextmanager
 def metered_aws(workers):
     """Use an embedded AWS inside the context; yield its meter."""
-    with LocalAWS(workers, middleware="meter:MeteringApp") as aws, aws.activated():
+    with LocalAWS(workers, middleware="meter:MeteringApp") as aws:
         yield Meter(aws.endpoint)
 
 

@@ -4,19 +4,33 @@ The environment variable ``RIOS_AWSBATCH_<FIELD>``, in upper case, sets a field.
 also be set by the variables that RIOS's own module reads.
 """
 
+import functools
+import logging
 import os
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import SettingsError
 from rios_plugin_awsbatch.wire.compression import Compression
 
-__all__ = ["Settings", "WorkerSettings", "load", "variables"]
+__all__ = [
+    "RIOS_REGION",
+    "Settings",
+    "SettingsOverrides",
+    "WorkerSettings",
+    "load",
+    "region_of",
+    "variables",
+]
+
+log = logging.getLogger(__name__)
 
 PREFIX = "RIOS_AWSBATCH_"
+RIOS_REGION: Final = "ap-southeast-2"  # where RIOS's own module looks for the stack
 KIB = 1024
 MIB = 1024 * KIB
 INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
@@ -33,62 +47,73 @@ class _CommonSettings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         populate_by_name=True,
-        extra="ignore",
+        extra="forbid",
         hide_input_in_errors=True,
     )
 
-    region: str = Field("ap-southeast-2", min_length=1, description="AWS region of the stack.")
+    region: str = Field(
+        default=RIOS_REGION,
+        min_length=1,
+        description="AWS region of the stack; by default that of `AWS_REGION`, of "
+        "`AWS_DEFAULT_REGION` or of the profile, if there is one.",
+    )
     bucket: str | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("RIOS_AWSBATCH_BUCKET", "RIOSBucket"),
         description="Bucket for payloads; by default the stack's.",
     )
     in_queue: str | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("RIOS_AWSBATCH_IN_QUEUE", "RIOSInQueue"),
         description="URL of the queue of tasks; by default each run creates one.",
     )
     out_queue: str | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("RIOS_AWSBATCH_OUT_QUEUE", "RIOSOutQueue"),
         description="URL of the queue of results; give both queues, or neither.",
     )
     inline_limit: int = Field(
-        INLINE_MAX - INLINE_MARGIN,
+        default=INLINE_MAX - INLINE_MARGIN,
         ge=0,
         le=INLINE_MAX - INLINE_MARGIN,
         description="Payloads up to this many bytes are sent in messages, larger ones through S3.",
     )
     compression: Compression = Field(
-        "none", description="`none`, or `zlib` if sending takes longer than compressing."
+        default="none", description="`none`, or `zlib` if sending takes longer than compressing."
     )
     visibility_timeout: int = Field(
-        60,
+        default=60,
         ge=5,
         le=43200,
         description="Seconds until another worker gets the tasks of a worker that has vanished.",
     )
     max_attempts: int = Field(
-        3,
+        default=3,
         ge=1,
         le=100,
         description="How many times a task is tried if it ends the process that computes it.",
     )
     idle_timeout: float = Field(
-        600.0,
+        default=600.0,
         gt=0,
         allow_inf_nan=False,
         validation_alias=AliasChoices("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
         description="Seconds without a task after which a worker ends.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="What workers log; `INFO` logs one line for each task."
+        default="INFO", description="What workers log; `INFO` logs one line for each task."
     )
     submission: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[A-Za-z0-9_-]{1,64}:[0-9a-f]{64}$",
         description="Files that a main job and its workers fetch; set by `rios-awsbatch submit`.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_the_region_of_the_session(cls, given: dict[str, Any]) -> dict[str, Any]:
+        found = None if "region" in given else session_region()
+        return given if found is None else {**given, "region": found.name}
 
 
 class Settings(_CommonSettings):
@@ -100,40 +125,44 @@ class Settings(_CommonSettings):
         SettingsError: A value cannot be used, and `load` makes the settings.
     """
 
-    stack: str = Field("RIOS", min_length=1, description="Name of the CloudFormation stack.")
+    stack: str = Field(
+        default="RIOS", min_length=1, description="Name of the CloudFormation stack."
+    )
     quick_blocks: Literal["main", "workers"] = Field(
-        "main",
+        default="main",
         description="RIOS 1.4: whether `main` or `workers` compute blocks that take less time "
         "than sending them.",
     )
-    job_queue: str | None = Field(None, description="Batch job queue; by default the stack's.")
+    job_queue: str | None = Field(
+        default=None, description="Batch job queue; by default the stack's."
+    )
     job_definition: str | None = Field(
-        None, description="Job definition of workers; by default the stack's."
+        default=None, description="Job definition of workers; by default the stack's."
     )
     vcpus: float | None = Field(
-        None, gt=0, description="vCPUs of a worker; by default those of the job definition."
+        default=None, gt=0, description="vCPUs of a worker; by default those of the job definition."
     )
     memory: int | None = Field(
-        None,
+        default=None,
         ge=4,
         description="Memory of a worker, in MiB; by default that of the job definition.",
     )
     startup_timeout: float = Field(
-        900.0,
+        default=900.0,
         gt=0,
         allow_inf_nan=False,
         description="Seconds within which the first worker must be ready; a cold start takes one "
         "to five minutes.",
     )
     warm_timeout: float = Field(
-        60.0,
+        default=60.0,
         ge=0,
         allow_inf_nan=False,
         description="Seconds that RIOS's workers stay for the next `apply` of the same process; "
         "they end sooner if another job waits for their place, and at once if it is 0.",
     )
     memory_limit: int = Field(
-        256 * MIB,
+        default=256 * MIB,
         ge=1 * MIB,
         description="Bytes of payloads that may wait in main; if there are more, submitting waits.",
     )
@@ -146,6 +175,31 @@ class Settings(_CommonSettings):
                 f"{PREFIX}{missing}_QUEUE: give both queue URLs or neither; this one is missing."
             )
         return self
+
+
+class SettingsOverrides(TypedDict, total=False):
+    """The fields of `Settings`, for functions that take them as keywords; a test compares both."""
+
+    region: str
+    bucket: str | None
+    in_queue: str | None
+    out_queue: str | None
+    inline_limit: int
+    compression: Compression
+    visibility_timeout: int
+    max_attempts: int
+    idle_timeout: float
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    submission: str | None
+    stack: str
+    quick_blocks: Literal["main", "workers"]
+    job_queue: str | None
+    job_definition: str | None
+    vcpus: float | None
+    memory: int | None
+    startup_timeout: float
+    warm_timeout: float
+    memory_limit: int
 
 
 class WorkerSettings(_CommonSettings):
@@ -187,6 +241,23 @@ def load(model: type[AnySettings], **values: Any) -> AnySettings:
     except ValidationError as error:
         sentences = [_sentence(model, problem) for problem in error.errors()]
         raise SettingsError(" ".join(sentences)) from None
+
+
+def region_of(settings: _CommonSettings) -> str:
+    """Return the region for AWS clients; if nothing sets it, a warning says so, once."""
+    if "region" not in settings.model_fields_set:
+        _tell_region()
+    return settings.region
+
+
+@functools.cache
+def _tell_region() -> None:
+    log.warning(
+        "No AWS region is set (%sREGION, AWS_REGION, AWS_DEFAULT_REGION, the profile): using %s, "
+        "as RIOS does.",
+        PREFIX,
+        RIOS_REGION,
+    )
 
 
 def variables(model: type[BaseSettings]) -> dict[str, tuple[str, ...]]:

@@ -30,7 +30,7 @@ def pytest_xdist_auto_num_workers():
 @pytest.fixture(scope="session")
 def local_aws():
     """One embedded AWS for all tests of a process; not activated."""
-    with LocalAWS(workers=WORKERS, stop_grace=2.0) as aws:
+    with LocalAWS(workers=WORKERS, stop_grace=2.0, activate=False) as aws:
         yield aws
 
 

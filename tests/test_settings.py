@@ -1,5 +1,6 @@
 """Settings come from arguments and the environment; a bad one is one clear sentence."""
 
+import logging
 import os
 import pkgutil
 import re
@@ -10,8 +11,9 @@ import pytest
 
 import rios_plugin_awsbatch
 from rios_plugin_awsbatch import settings as module
+from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import SettingsError
-from rios_plugin_awsbatch.settings import Settings, WorkerSettings, load, variables
+from rios_plugin_awsbatch.settings import Settings, WorkerSettings, load, region_of, variables
 from tests.support.helpers import without_aws
 
 SECRET = "5ec7e7" * 10 + "5ec7"
@@ -26,10 +28,12 @@ WORKER = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """An environment that says nothing about this package, to be changed at will."""
+    """An environment that says nothing about this package and AWS, to be changed at will."""
     for name in list(os.environ):
-        if name.upper().startswith("RIOS"):
+        if name.upper().startswith(("RIOS", "AWS_")):
             monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
     return monkeypatch
 
 
@@ -57,6 +61,65 @@ def test_without_any_variable_there_are_defaults():
     assert (settings.bucket, settings.in_queue, settings.out_queue) == (None, None, None)
     assert settings.compression == "none"
     assert settings.max_attempts >= 1
+
+
+CONFIG = """
+[default]
+region = eu-north-1
+[profile work]
+region = ca-central-1
+[profile bare]
+output = json
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"RIOS_AWSBATCH_REGION": "us-west-1", "AWS_REGION": "us-west-2"}, ("us-west-1", None)),
+        (
+            {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-1"},
+            ("us-west-2", "AWS_REGION"),
+        ),
+        (
+            {"AWS_DEFAULT_REGION": "us-east-1", "AWS_PROFILE": "work"},
+            ("us-east-1", "AWS_DEFAULT_REGION"),
+        ),
+        ({"AWS_PROFILE": "work"}, ("ca-central-1", "profile work")),
+        ({"AWS_REGION": "", "RIOS_AWSBATCH_REGION": ""}, ("eu-north-1", "profile default")),
+    ],
+)
+def test_the_region_is_that_of_the_session(environment, tmp_path, caplog, variables, found):
+    """Our own variable comes first, then those of AWS, then the profile; nothing is said."""
+    (tmp_path / "config").write_text(CONFIG)
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    region, source = found
+    assert region_of(load(Settings)) == rios_plugin_awsbatch.REGION == region
+    assert load(Settings, region="sa-east-1").region == "sa-east-1"
+    if source is not None:
+        assert session_region() == (region, source)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("profile", ["", "bare", "missing"])
+def test_without_any_region_rios_s_own_is_used_and_told_once(
+    environment, tmp_path, caplog, profile
+):
+    """The line names everything that could set it; a profile that is missing is told elsewhere."""
+    module._tell_region.cache_clear()
+    if profile:
+        (tmp_path / "config").write_text(CONFIG)
+        environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        environment.setenv("AWS_PROFILE", profile)
+    with caplog.at_level(logging.WARNING):
+        settings = [load(Settings) for _ in range(3)]
+        assert caplog.records == []  # before anything uses it
+        assert list(map(region_of, settings)) == ["ap-southeast-2"] * 3
+    (line,) = [record.getMessage() for record in caplog.records]
+    for name in ("RIOS_AWSBATCH_REGION", "AWS_REGION", "AWS_DEFAULT_REGION", "ap-southeast-2"):
+        assert name in line
 
 
 def test_every_field_is_described():
@@ -160,6 +223,8 @@ def test_a_bad_argument_is_shown_with_its_own_value(environment):
 
 def test_an_unknown_argument_is_named():
     """A slip of the pen in a script's override is an error, not a default."""
+    with pytest.raises(ValueError, match="max_atempts"):
+        Settings(max_atempts=5)
     sentence = refused(max_atempts=5)
     assert "max_atempts" in sentence
     assert "max_attempts" in sentence

@@ -50,6 +50,12 @@ _LOGGED_OUT: Final = (
     botocore.exceptions.TokenRetrievalError,
     *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
 )
+_MISTAKES: Final = (
+    *_NO_CREDENTIALS,
+    *_LOGGED_OUT,
+    botocore.exceptions.ProfileNotFound,
+    botocore.exceptions.CredentialRetrievalError,
+)
 # The first class that an error belongs to decides.
 _SENTENCES: Final = (
     (AWSBatchException, "{error}"),
@@ -102,11 +108,20 @@ def sentence_for(error: Exception) -> str:
 
 @contextlib.contextmanager
 def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
-    """Turn an error of boto3's into one of `kind`: `what` failed, and why."""
+    """Turn an error of boto3's into one of `kind`: `what` failed, and why.
+
+    What the user has to mend is told without boto3's frames, which say nothing more.
+    """
     try:
         yield
     except AWS_ERRORS as error:
-        raise kind(f"{what}: {sentence_for(error)}") from error
+        cause = None if _is_mistake(error) else error
+        raise kind(f"{what}: {sentence_for(error)}") from cause
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Say whether credentials are missing, wrong or too old."""
+    return isinstance(error, _MISTAKES) or error_code(error) in _STALE
 
 
 def error_code(error: Exception) -> str:

@@ -17,9 +17,11 @@ from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
 from rios_plugin_awsbatch.aws.names import queue_prefix
+from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
 from rios_plugin_awsbatch.jobs.submit import THREADS
+from rios_plugin_awsbatch.local.options import SERVER
 from rios_plugin_awsbatch.settings import PREFIX, Settings, WorkerSettings, load, variables
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
@@ -150,6 +152,8 @@ def _in_force(settings: Settings) -> Iterator[Finding]:
     for field, names in variables(Settings).items():
         value = getattr(settings, field)
         source = next((name for name in names if os.environ.get(name)), None)
+        if field == "region" and source is None:
+            source = _source_of_region()
         if value is not None:
             origin = f"from {source}" if source else "default"
             yield Finding("good", names[0], f"{value} ({origin})")
@@ -166,14 +170,20 @@ def _in_force(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _source_of_region() -> str | None:
+    found = session_region()
+    return None if found is None else found.source
+
+
 def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | None]:
     try:
         clients = Clients(settings.region)
         who = clients.sts.get_caller_identity()["Arn"]
+        where = " on the embedded AWS" if _is_embedded(clients) else ""
     except AWS_ERRORS as error:
         yield Finding("bad", "AWS credentials", sentence_for(error))
         return None
-    yield Finding("good", "AWS credentials", who)
+    yield Finding("good", "AWS credentials", f"{who}{where}")
     where = str(StackOutputs(settings.stack, settings.region))
     what = where[0].upper() + where[1:]
     try:
@@ -181,12 +191,17 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
     except StackError as error:
         # If AWS refused to answer, its error says what to do.
         remedy = "Create the stack, or set RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
-        yield Finding("bad", what, str(error), "" if error.__cause__ else remedy)
+        yield Finding("bad", what, str(error), "" if error.__context__ else remedy)
         return None
     yield Finding("good", what, f"at most {stack.max_jobs} workers at once")
     for check in _CHECKS:
         yield check.finding(clients, settings, stack)
     return stack
+
+
+def _is_embedded(clients: Clients) -> bool:
+    answer = clients.sts.get_caller_identity()
+    return answer["ResponseMetadata"]["HTTPHeaders"].get("server") == SERVER
 
 
 def _bucket(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcome:
@@ -220,6 +235,8 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcom
     if definition is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
     image = image_of(definition)
+    if _is_embedded(clients):
+        return "good", f"{image}; not needed, as the embedded AWS runs jobs on this machine", ""
     place = _ECR.match(image)
     if place is None:
         return "note", f"{image}; not checked, because it is not in ECR", ""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import click
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.settings import Settings, load, region_of
 from rios_plugin_awsbatch.stack.outputs import StackOutputs, read_stack
 
 __all__ = ["OpenedStack", "note", "opened_aws", "opened_stack"]
@@ -35,7 +35,7 @@ def opened_aws(**given: Any) -> tuple[Clients, Settings]:
         SettingsError: A setting cannot be used.
     """
     settings = load(Settings, **given)
-    return Clients(settings.region), settings
+    return Clients(region_of(settings)), settings
 
 
 def opened_stack(*fields: str) -> OpenedStack:

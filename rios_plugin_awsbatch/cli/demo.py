@@ -7,9 +7,9 @@ from typing import Final
 import click
 from rich.console import Console
 
-from rios_plugin_awsbatch.demo.job import print_report, run_demo
+from rios_plugin_awsbatch.demo.job import DemoManager, print_report, run_demo
+from rios_plugin_awsbatch.hosts.rios1 import AWSBatchJobManager
 from rios_plugin_awsbatch.local import LocalAWS
-from rios_plugin_awsbatch.run.leases import close_all
 
 __all__ = ["demo"]
 
@@ -55,9 +55,11 @@ def demo(scene: str, output: Path, workers: int, block: int, *, aws: bool) -> No
     """
     console = Console()
     with contextlib.ExitStack() as steps:
-        if not aws:
-            embedded = steps.enter_context(LocalAWS(workers=workers))
-            steps.enter_context(embedded.activated())
-            steps.callback(close_all)  # while the AWS that the runs are on is still there
-        report = run_demo(scene, output, workers, block, console)
+
+        def start(blocks_at_once: int) -> AWSBatchJobManager:
+            if not aws:
+                steps.enter_context(LocalAWS(workers=workers))
+            return DemoManager(blocks_at_once)
+
+        report = run_demo(scene, output, workers, block, console, start)
     print_report(report, console)

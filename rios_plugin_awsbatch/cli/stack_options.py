@@ -188,7 +188,7 @@ def where(command: Command) -> Command:
         click.option(
             "--region",
             metavar="REGION",
-            help="Its AWS region.  [default: $RIOS_AWSBATCH_REGION, or ap-southeast-2]",
+            help="Its AWS region.  [default: $RIOS_AWSBATCH_REGION, or that of the AWS session]",
         ),
     )
 

@@ -40,7 +40,7 @@ class DemoReport:
     Attributes:
         index: What was computed, of which bands.
         in_workers: The blocks that workers computed.
-        in_main: The blocks that this process computed: the first of each round, and quick ones.
+        in_main: The blocks that this process computed itself, instead of a worker.
         workers: How many workers have been ready.
         bytes_sent: Bytes that went to workers.
         bytes_received: Bytes that came back.
@@ -116,6 +116,7 @@ def print_report(report: DemoReport, console: Console) -> None:
     """Print what was done, and where the files are, as a short table."""
     in_workers, in_main = report.in_workers, report.in_main
     each = f"{report.requests / in_workers.blocks:.1f}" if in_workers.blocks else "none"
+    here = f", {in_main.seconds:.2f} here" if in_main.blocks else ""
     rows = {
         "Index": report.index,
         "Blocks": f"{report.blocks:,}, of which {in_workers.blocks:,} in workers",
@@ -123,7 +124,7 @@ def print_report(report: DemoReport, console: Console) -> None:
         "Bytes sent to workers": f"{report.bytes_sent:,}",
         "Bytes received": f"{report.bytes_received:,}",
         "AWS requests per block": each,
-        "Seconds of computing": f"{in_workers.seconds:.2f} in workers, {in_main.seconds:.2f} here",
+        "Seconds of computing": f"{in_workers.seconds:.2f} in workers{here}",
         "Seconds": f"{report.seconds:.1f}",
         "Compared with a serial run": "all pixels equal",
         "Written": f"{report.output}\n{report.quicklook}",

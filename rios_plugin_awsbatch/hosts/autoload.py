@@ -30,6 +30,7 @@ GROUPS = {
 }
 # RIOS 1.4's own AWS Batch manager: scripts import it, and RIOS would then prefer it to ours.
 REPLACED = "rios.parallel.aws.batch"
+WORKER = "RIOS_AWSBATCH_RUN"  # set where a worker computes
 
 
 class RiosFinder:
@@ -70,9 +71,16 @@ class _Loader:
 
 
 def loaded(module: "ModuleType") -> None:
-    """Load our managers for a module of RIOS that has just been imported; warn if that fails."""
+    """Load our managers for a module of RIOS that has just been imported; warn if that fails.
+
+    In a worker, which starts no workers, load ones that refuse: the real ones take half a second.
+    """
     try:
-        if module.__name__ == REPLACED:
+        if os.environ.get(WORKER):
+            from rios_plugin_awsbatch.hosts.refusing import refuse_managers
+
+            refuse_managers(module)
+        elif module.__name__ == REPLACED:
             from rios_plugin_awsbatch.hosts.rios1 import replace_rios_manager
 
             replace_rios_manager(module)

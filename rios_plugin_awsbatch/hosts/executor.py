@@ -3,20 +3,24 @@
 import collections
 import functools
 import itertools
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from types import TracebackType
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
-from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.settings import Settings, SettingsOverrides, load
 from rios_plugin_awsbatch.wire.payload import describe
 
 from .executor_remote import call_chunk
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` since Python 3.11
 
 __all__ = ["BatchExecutor"]
 
@@ -47,12 +51,14 @@ class BatchExecutor(Executor):
     """
 
     def __init__(
-        self, max_workers: int, settings: Settings | None = None, **overrides: Any
+        self,
+        max_workers: int,
+        settings: Settings | None = None,
+        **overrides: "Unpack[SettingsOverrides]",
     ) -> None:
-        if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
-            raise ValueError(
-                f"max_workers is {max_workers!r}; it must be a whole number of at least 1."
-            )
+        if isinstance(max_workers, bool):
+            raise _no_whole_number("max_workers", max_workers)
+        max_workers = _at_least_one("max_workers", max_workers)
         if settings is not None and overrides:
             raise TypeError(
                 f"BatchExecutor takes settings or overrides, not both: {', '.join(overrides)}"
@@ -94,11 +100,13 @@ class BatchExecutor(Executor):
                 it.
             buffersize: How many tasks may be submitted ahead of the results taken, as in Python
                 3.14; limits how much memory results take in main. All tasks, by default.
+
+        Raises:
+            ValueError: `chunksize` or `buffersize` is not a whole number of at least 1.
         """
-        if chunksize < 1:
-            raise ValueError(f"chunksize is {chunksize!r}; it must be at least 1.")
-        if buffersize is not None and buffersize < 1:
-            raise ValueError(f"buffersize is {buffersize!r}; it must be at least 1.")
+        chunksize = _at_least_one("chunksize", chunksize)
+        if buffersize is not None:
+            buffersize = _at_least_one("buffersize", buffersize)
         deadline = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables, strict=False)
         chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
@@ -115,7 +123,7 @@ class BatchExecutor(Executor):
         """End the executor, and its run unless another one uses it; see `Executor.shutdown`."""
         with self._lock:
             self._shut_down = True
-            opened, self._lease = self._lease, None
+            opened = self._lease
             futures = set(self._futures)
         if opened is not None and _inherited(opened):
             return
@@ -139,7 +147,7 @@ class BatchExecutor(Executor):
         self.shutdown(cancel_futures=kind is not None)
 
     def statistics(self) -> Statistics:
-        """Return what the run has done so far, for all executors that share it."""
+        """Return what the run has done, so far or in all, for all executors that share it."""
         with self._lock:
             opened = self._lease
         if opened is None or not opened.done() or opened.exception() is not None:
@@ -205,6 +213,21 @@ class BatchExecutor(Executor):
         """Raise if the executor is shut down; the caller holds `_lock`."""
         if self._shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+def _at_least_one(name: str, value: int) -> int:
+    """Return a whole number of any type, numpy's for instance, as an int."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise _no_whole_number(name, value)
+    return number
+
+
+def _no_whole_number(name: str, value: object) -> ValueError:
+    return ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
 
 
 def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], _Arguments | None]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from rios_plugin_awsbatch.endpoints import end_all_on
 from rios_plugin_awsbatch.errors import AWSBatchException
 
+from .activation import Activation
 from .environment import adapted, client_environment
 from .options import ServerOptions
 
@@ -26,8 +28,11 @@ class LocalAWS:
     """The embedded AWS, as a context manager.
 
     Entering starts a server on a free port of 127.0.0.1, in a process of its own, and creates the
-    stack there. Leaving ends all jobs and the server. They also end when this process ends, even
-    if it is killed.
+    stack there. From then on, boto3 and this package use it in all threads of this process, and in
+    the processes that this one starts: runs begun inside the context never reach another AWS.
+    Leaving ends these runs, all jobs and the server, and restores the environment. Server and jobs
+    also end when this process ends, even if it is killed. If one is entered inside another, the
+    inner one is used.
 
     For tests of failures: with ``workers=0`` jobs stay RUNNABLE, a job whose image is named
     ``missing/...`` fails because that cannot be pulled, and a middleware can delay, change or drop
@@ -40,6 +45,8 @@ class LocalAWS:
         stop_grace: Seconds between SIGTERM and SIGKILL when a job is stopped.
         logs: Whether to show what jobs print on standard error. The embedded CloudWatch Logs have
             it in any case.
+        activate: Whether this process uses it while it is entered. If not, it does so only within
+            `activated`, and processes with the variables of `environment` do.
         middleware: ``"module:factory"``. In the server's process, ``factory(app)`` gets the WSGI
             application and returns the one to serve. If that raises ConnectionError, the
             connection is dropped without an answer.
@@ -60,6 +67,7 @@ class LocalAWS:
         stack: str = "RIOS",
         stop_grace: float = 5.0,
         logs: bool = False,
+        activate: bool = True,
         middleware: str | None = None,
     ) -> None:
         if workers < 0:
@@ -75,6 +83,8 @@ class LocalAWS:
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
         )
         self._process: subprocess.Popen[str] | None = None
+        self._activate = activate
+        self._activation: Activation | None = None
         self.environment: dict[str, str] = {}
 
     @property
@@ -84,19 +94,25 @@ class LocalAWS:
 
     @contextlib.contextmanager
     def activated(self) -> Iterator[None]:
-        """Make this process, and those that it starts, use the embedded AWS inside the context."""
-        before = dict(os.environ)
-        _set_environment(self.adapted(before))
+        """Make this process, and those that it starts, use the embedded AWS inside the context.
+
+        Leaving restores the whole environment. Only an embedded AWS that is entered with
+        ``activate=False`` needs this, or one inside which another has been entered.
+        """
+        activation = Activation(self.environment, exact=True)
+        activation.begin()
         try:
             yield
         finally:
-            _set_environment(before)
+            activation.end()
 
     def adapted(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return ``environ``, changed so that a process uses the embedded AWS and no other."""
         return adapted(environ, self.environment)
 
     def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing.Self needs Python 3.11
+        if self._process is not None:
+            raise AWSBatchException(f"{self.endpoint} is entered already; make another LocalAWS.")
         options = self._options
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", __package__],
@@ -115,6 +131,9 @@ class LocalAWS:
             self._end()
             raise
         self.environment = client_environment(endpoint, options.region, options.stack)
+        if self._activate:
+            self._activation = Activation(self.environment)
+            self._activation.begin()
         return self
 
     def __exit__(
@@ -123,7 +142,12 @@ class LocalAWS:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end()
+        activation, self._activation = self._activation, None
+        with contextlib.ExitStack() as steps:
+            steps.callback(self._end)
+            if activation is not None:
+                steps.callback(activation.end)
+            steps.callback(end_all_on, self.endpoint)
 
     def _await_endpoint(self, process: "subprocess.Popen[str]") -> str:
         assert process.stdin is not None
@@ -168,9 +192,3 @@ def _server_environment(options: ServerOptions) -> dict[str, str]:
         absolute = map(os.path.abspath, entries.split(os.pathsep))
         environment["PYTHONPATH"] = os.pathsep.join(absolute)
     return environment
-
-
-def _set_environment(environment: dict[str, str]) -> None:
-    for name in os.environ.keys() - environment.keys():
-        del os.environ[name]
-    os.environ.update(environment)

@@ -1,8 +1,11 @@
-"""The options of `LocalAWS`, as its server's process receives them."""
+"""What `LocalAWS` and its server agree on: the options, and the name of the server."""
 
 import dataclasses
+from typing import Final
 
-__all__ = ["ServerOptions"]
+__all__ = ["SERVER", "ServerOptions"]
+
+SERVER: Final = "rios-awsbatch-local"  # the header by which clients know the embedded AWS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from .options import SERVER
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["loopback_server", "reporting"]
 
 _BODILESS: Final = {204, 304}  # status codes of answers without a body
-_OWN_HEADERS: Final = {"connection", "content-length", "date", "transfer-encoding"}
+_OWN_HEADERS: Final = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
 
 class _Handler(MotoRequestHandler):
@@ -53,6 +55,7 @@ class _Handler(MotoRequestHandler):
         self.send_response_only(int(code), phrase)
         # As AWS does; clients correct their clocks by it.
         self.send_header("Date", self.date_time_string())
+        self.send_header("Server", SERVER)
         head = self.command == "HEAD"
         for name, value in headers:
             if head or name.lower() not in _OWN_HEADERS:

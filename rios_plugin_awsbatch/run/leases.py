@@ -15,10 +15,13 @@ from typing import TypeAlias
 
 from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.errors import AWSBatchException
-from rios_plugin_awsbatch.settings import Settings
-from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, read_stack
+from rios_plugin_awsbatch.endpoints import before_end
+from rios_plugin_awsbatch.errors import AWSBatchException, StackError
+from rios_plugin_awsbatch.nesting import refuse_in_worker
+from rios_plugin_awsbatch.settings import Settings, region_of
+from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
+from .advice import advise
 from .exits import close_at_exit, signals_ignored
 from .run import Run, start_run
 
@@ -27,7 +30,8 @@ __all__ = ["Lease", "close_all", "guard_exits", "lease"]
 # These say where AWS is and who we are. A run must not be found again after they have changed.
 _AWS_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
 
-_Identity: TypeAlias = tuple[object, ...]
+_Identity: TypeAlias = tuple[object, ...]  # process, settings, `_AWS_VARIABLES`
+_ENDPOINT = 2
 
 
 @dataclasses.dataclass(eq=False)
@@ -85,8 +89,9 @@ def lease(settings: Settings, workers: int) -> Lease:
 
     Raises:
         StackError: The stack cannot be used.
-        WorkersError: Batch does not take the workers' job.
+        WorkersError: Batch does not take the workers' job, or this is a worker itself.
     """
+    refuse_in_worker()
     identity: _Identity = (os.getpid(), settings, *map(os.environ.get, _AWS_VARIABLES))
     while True:
         with _lock:
@@ -115,8 +120,8 @@ def lease(settings: Settings, workers: int) -> Lease:
 def _start(live: _Live, settings: Settings, workers: int) -> None:
     """Start a run, for all who wait for it."""
     try:
-        clients = Clients(settings.region)
-        stack = read_stack(clients, settings, *RUNS_NEED)
+        clients = Clients(region_of(settings))
+        stack = _read_stack(clients, settings)
         guard_exits()  # before there is anything to take down
         live.run.set_result(start_run(settings, stack, clients, workers))
     except BaseException as error:
@@ -128,20 +133,41 @@ def _start(live: _Live, settings: Settings, workers: int) -> None:
         raise
 
 
-def close_all() -> None:
-    """End every run of this process, and wait for those that another thread is ending."""
+def _read_stack(clients: Clients, settings: Settings) -> StackOutputs:
+    try:
+        return read_stack(clients, settings, *RUNS_NEED)
+    except StackError as error:
+        advise(error)
+        raise error.with_traceback(None) from error.__cause__  # our own frames say nothing more
+
+
+def close_all(endpoint: str | None = None) -> None:
+    """End every run of this process, and wait for those that another thread is ending.
+
+    Args:
+        endpoint: End only the runs on the AWS that is there.
+    """
     with signals_ignored():
         with _lock:
-            started = [
-                live.run
+            concerned = {
+                identity: live.run
                 for identity, live in _live.items()
-                if identity[0] == os.getpid() and live.run.done()
+                if endpoint in (None, identity[_ENDPOINT])
+            }
+            for identity in concerned:
+                del _live[identity]
+            started = [
+                run
+                for identity, run in concerned.items()
+                if identity[0] == os.getpid() and run.done()
             ]
-            _live.clear()
             _ending.update(run.result() for run in started if run.exception() is None)
             runs = list(_ending)
         ends = [(f"end run {run.run_id}", functools.partial(_end, run)) for run in runs]
         attempt_all(str(os.getpid()), ends, kind="process")
+
+
+before_end(close_all)  # the embedded AWS is left, with all that is on it
 
 
 def guard_exits() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.errors import StackError
-from rios_plugin_awsbatch.settings import Settings, load
+from rios_plugin_awsbatch.settings import Settings, load, region_of
 
 from .lookup import find_stack
 
@@ -103,7 +103,7 @@ def getStackOutputs() -> dict[str, str]:
         SettingsError: The environment has a value that cannot be used.
     """
     settings = load(Settings)
-    return read_outputs(Clients(settings.region), settings.stack)
+    return read_outputs(Clients(region_of(settings)), settings.stack)
 
 
 def read_outputs(clients: Clients, stack: str) -> dict[str, str]:

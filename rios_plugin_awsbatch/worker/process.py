@@ -29,11 +29,7 @@ def _environment() -> dict[str, str]:
     """Return the environment of the user's code."""
     # Without the run's key, which the code could print into the log.
     (key, *_) = variables(WorkerSettings)["run_key"]
-    # Where blocks are computed, RIOS needs no managers, and importing ours takes half a second.
-    return {
-        **{name: value for name, value in os.environ.items() if name != key},
-        "RIOS_AWSBATCH_AUTOLOAD": "0",
-    }
+    return {name: value for name, value in os.environ.items() if name != key}
 
 
 @dataclasses.dataclass(frozen=True)

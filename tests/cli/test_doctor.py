@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from rios_plugin_awsbatch.cli import checks
 from rios_plugin_awsbatch.cli.checks import Check, examine
 from rios_plugin_awsbatch.hosts import autoload
 from tests.cli.support import run
@@ -22,7 +23,7 @@ def findings(**options):
 
 @pytest.mark.usefixtures("cloud")
 def test_a_good_stack_is_good():
-    """Versions, settings, credentials, stack, bucket, queues: the image is yet to be pushed."""
+    """Versions, settings, credentials, stack, bucket, queues; its jobs need no image."""
     found = findings()
     for what in (
         "Python",
@@ -32,14 +33,56 @@ def test_a_good_stack_is_good():
         "Bucket",
         "Queues",
         "Job queue",
+        "Worker image",
     ):
         assert found[what].verdict == "good", found[what]
         assert not found[what].remedy
     timeout = found["RIOS_AWSBATCH_STARTUP_TIMEOUT"]
     assert timeout.detail == "120.0 (from RIOS_AWSBATCH_STARTUP_TIMEOUT)"
     assert found["RIOS_AWSBATCH_MAX_ATTEMPTS"].detail == "3 (default)"
+    assert "the embedded AWS" in found["AWS credentials"].detail
+    assert "not needed, as the embedded AWS" in found["Worker image"].detail
+    assert not [one for one in found.values() if one.verdict == "bad"]
+
+
+def test_doctor_and_worker_agree_on_the_embedded_aws():
+    """Where a worker answers, nothing is bad, and the command says so by its exit status."""
+    ended = run("local", "--workers", "1", "--", "rios-awsbatch", "doctor", "--worker")
+    assert "ok   Worker: answers" in ended.out
+    assert "BAD" not in ended.out
+    assert ended.code == 0
+
+
+@pytest.fixture
+def real_aws(cloud, monkeypatch):
+    """The embedded AWS, taken for the real one."""
+    monkeypatch.setattr(checks, "SERVER", "another server")
+    return cloud
+
+
+@pytest.mark.usefixtures("real_aws")
+def test_an_image_that_was_not_pushed_is_bad():
+    """On AWS, no worker could start without it."""
+    found = findings()
     image = found["Worker image"]
     assert (image.verdict, image.remedy) == ("bad", "Build the image and push it.")
+    assert "embedded" not in found["AWS credentials"].detail
+
+
+@pytest.mark.parametrize(
+    ("variables", "detail"),
+    [
+        ({"RIOS_AWSBATCH_REGION": "us-east-1"}, "us-east-1 (from RIOS_AWSBATCH_REGION)"),
+        ({"AWS_REGION": "us-west-2"}, "us-west-2 (from AWS_REGION)"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "ap-southeast-2 (default)"),
+    ],
+)
+def test_where_the_region_comes_from_is_shown(cloud, monkeypatch, variables, detail):  # noqa: ARG001 - the AWS
+    """The settings' own variable, one of AWS's, or nothing at all."""
+    monkeypatch.delenv("RIOS_AWSBATCH_REGION")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert findings()["RIOS_AWSBATCH_REGION"].detail == detail
 
 
 @pytest.mark.usefixtures("cloud")
@@ -64,10 +107,10 @@ def test_what_aws_refuses_is_a_finding_with_the_check_s_name(cloud):
 
 
 @pytest.mark.parametrize("form", ["riosJobDefinition", "riosJobDefinition:1", "arn"])
-def test_a_job_definition_may_be_named_in_any_way_that_batch_takes(cloud, monkeypatch, form):
+def test_a_job_definition_may_be_named_in_any_way_that_batch_takes(real_aws, monkeypatch, form):
     """A name, a name with a revision, an ARN: the setting takes what works for a run."""
     if form == "arn":
-        found = cloud.batch.describe_job_definitions(jobDefinitionName="riosJobDefinition")
+        found = real_aws.batch.describe_job_definitions(jobDefinitionName="riosJobDefinition")
         form = found["jobDefinitions"][0]["jobDefinitionArn"]
     monkeypatch.setenv("RIOS_AWSBATCH_JOB_DEFINITION", form)
     image = findings()["Worker image"]

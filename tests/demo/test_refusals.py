@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rios_plugin_awsbatch.errors import AWSBatchException
-from tests.demo.support import Refusing, gdal, make, needs_gdal, run
+from tests.demo.support import Refusing, gdal, make, names, needs_gdal, run
 
 pytestmark = needs_gdal
 
@@ -57,15 +57,18 @@ class TestBadInput:
             block=9,
         )
 
-    @pytest.mark.parametrize("block", [0, -5, 353])
-    def test_a_block_that_does_not_suit_the_raster_is_refused(self, scene_path, tmp_path, block):
-        """Too small, or larger than the scene."""
-        self.refuse(
-            scene_path,
-            tmp_path / "out.tif",
-            f"block is {block}; for .*, which has 349 x 352 pixels, give 1 to 352",
-            block=block,
-        )
+    @pytest.mark.parametrize("block", [0, -5])
+    def test_a_block_without_pixels_is_refused(self, scene_path, tmp_path, block):
+        """A block has at least one pixel."""
+        match = f"block is {block}; give at least 1"
+        self.refuse(scene_path, tmp_path / "out.tif", match, block=block)
+
+    def test_an_input_that_ends_early_is_named(self, scene_path, tmp_path):
+        """A scene that was not copied to its end is found out before workers cost money."""
+        (tmp_path / "in.tif").write_bytes(scene_path.read_bytes()[:300_000])
+        match = r"in\.tif cannot be read at block \(\d, \d\)"
+        self.refuse(tmp_path / "in.tif", tmp_path / "out.tif", match)
+        assert names(tmp_path) == ["in.tif"]
 
     @pytest.mark.parametrize("workers", [0, -1])
     def test_no_workers_are_refused(self, scene_path, tmp_path, workers):

@@ -91,6 +91,39 @@ def test_a_script_may_import_our_manager_first(number):
     assert python(code, double(number)) == (OURS[number], "")
 
 
+ASKED = {
+    1: "from rios.parallel import jobmanager as m; m.getJobManagerClassByType('AWSBatch')(3)",
+    2: "from rios import computemanager as m; m.getComputeWorkerManager('CW_AWSBATCH')",
+}
+TRIED = "\ntry: {}\nexcept Exception as error: print(type(error).__name__, error)"
+IN_WORKER = {"RIOS_AWSBATCH_RUN": "20260801T120000-0badcafe"}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("first", ["", "import rios_plugin_awsbatch"])
+def test_in_a_worker_rios_is_told_that_workers_start_no_workers(number, first):
+    """Neither our manager nor RIOS's own starts Batch jobs from a task, and neither is loaded."""
+    loaded = "\nimport sys; print('boto3' in sys.modules)"
+    said, complaints = python(
+        first + TRIED.format(ASKED[number]) + loaded, double(number), **IN_WORKER
+    )
+    sentence, heavy = said.splitlines()
+    assert sentence.startswith("WorkersError Workers start no workers, and this code runs in a ")
+    assert IN_WORKER["RIOS_AWSBATCH_RUN"] in sentence
+    assert (heavy, complaints) == ("False", "")
+
+
+def test_in_a_worker_importing_rioss_own_manager_changes_nothing():
+    """A function's module may import it, before or after asking for AWS Batch."""
+    own = "import rios.parallel.aws.batch"
+    for code in (own + TRIED.format(ASKED[1]), TRIED.format(ASKED[1]) + "\n" + own):
+        said, complaints = python(code, double(1), **IN_WORKER)
+        assert said.startswith("WorkersError Workers start no workers")
+        assert complaints == ""
+    said, _ = python(TRIED.format(f"{own} as b; b.AWSBatchJobManager(3)"), double(1), **IN_WORKER)
+    assert said.startswith("WorkersError Workers start no workers")
+
+
 FIRST = [
     *(
         f"from rios_plugin_awsbatch import {name}"

@@ -1,13 +1,16 @@
 """How executors begin and end: at no cost before the first call, and with nothing left."""
 
+import dataclasses
 import functools
 import gc
 import os
+import re
 import subprocess
 import sys
 import threading
 from concurrent.futures import wait
 
+import numpy as np
 import pytest
 
 from rios_plugin_awsbatch import AWSBatchException, BatchExecutor
@@ -266,10 +269,12 @@ def test_shared_arguments_are_stored_once(cloud):
 
 
 def test_statistics_count_what_was_done(cloud):
-    """Workers, tasks, requests and bytes, for the demo's table and the benchmark."""
+    """Workers, tasks, requests and bytes, while the run goes on and after its end."""
     with BatchExecutor(2) as executor:
         assert list(executor.map(bytes, [1000] * 10)) == [bytes(1000)] * 10
         seen = executor.statistics()
+    assert executor.statistics().requests >= seen.requests
+    assert dataclasses.replace(executor.statistics(), requests=seen.requests) == seen
     assert seen.tasks == 10
     assert 1 <= seen.workers <= 2
     assert seen.requests > 10 / 10
@@ -288,14 +293,21 @@ def test_a_wrong_number_of_workers_is_refused(workers):
 
 
 def test_wrong_arguments_are_refused():
-    """Settings that do not exist, and chunks and buffers without a size."""
+    """A setting that does not exist is named."""
     with pytest.raises(SettingsError, match="no setting max_attemps"):
         BatchExecutor(1, max_attemps=2)
+
+
+@pytest.mark.parametrize("name", ["chunksize", "buffersize"])
+@pytest.mark.parametrize("size", [0, -1, 1.5, "2", np.float64(2)])
+def test_chunks_and_buffers_have_a_whole_size(cloud, name, size):
+    """It is refused before anything is started, with its name and value."""
     with BatchExecutor(1) as executor:
-        with pytest.raises(ValueError, match="chunksize is 0"):
-            executor.map(abs, [1], chunksize=0)
-        with pytest.raises(ValueError, match="buffersize is 0"):
-            executor.map(abs, [1], buffersize=0)
+        match = rf"^{name} is {re.escape(repr(size))}; it must be a whole number of at least 1\.$"
+        with pytest.raises(ValueError, match=match):
+            executor.map(abs, [1], **{name: size})
+        assert list(executor.map(abs, [], **{name: np.int64(2)})) == []
+    assert not cloud.left()
 
 
 USE = """

@@ -15,5 +15,5 @@ def account(local_aws):
 @pytest.fixture(scope="module")
 def idle_account():
     """An embedded AWS in which no job ever starts."""
-    with LocalAWS(workers=0) as aws:
+    with LocalAWS(workers=0, activate=False) as aws:
         yield Account(aws)

@@ -1,6 +1,5 @@
 """`LocalAWS` owns a process: entering, leaving, isolation, and what cannot be started."""
 
-import contextlib
 import http.client
 import json
 import os
@@ -9,7 +8,6 @@ import socket
 import subprocess
 import sys
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -25,32 +23,6 @@ with LocalAWS(stop_grace=0.2) as aws:
     print(json.dumps([aws._process.pid, aws.environment]), flush=True)
     sys.stdin.read()
 """
-
-
-def test_entering_leaves_the_environment_alone():
-    """Entering and leaving change nothing in os.environ."""
-    before = dict(os.environ)
-    with LocalAWS() as aws:
-        assert dict(os.environ) == before
-        assert aws.environment["AWS_ENDPOINT_URL"] == aws.endpoint
-    assert dict(os.environ) == before
-
-
-def test_activated_leads_here_and_restores_exactly(account, monkeypatch):
-    """activated() takes the place of another AWS's variables, and restores them after an error."""
-    monkeypatch.setenv("AWS_PROFILE", "of-another-account")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://192.0.2.1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    monkeypatch.setenv("RIOS_AWSBATCH_IN_QUEUE", "https://elsewhere/queue")
-    before = dict(os.environ)
-    with contextlib.suppress(KeyError), account.aws.activated():
-        assert os.environ["AWS_MAX_ATTEMPTS"] == "2"
-        assert "RIOS_AWSBATCH_IN_QUEUE" not in os.environ
-        url = boto3.Session().client("sqs").create_queue(QueueName="activated")["QueueUrl"]
-        assert url.startswith(account.aws.endpoint)
-        os.environ["ADDED_MEANWHILE"] = "1"
-        raise KeyError
-    assert dict(os.environ) == before
 
 
 def test_server_is_on_loopback_only(account):

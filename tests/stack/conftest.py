@@ -13,7 +13,7 @@ from tests.stack.support.stacks import create
 @pytest.fixture(scope="session")
 def stacks_aws():
     """An embedded AWS with the stack RIOS in it, beside which tests make others; not activated."""
-    with LocalAWS(workers=3, stop_grace=1.0) as embedded:
+    with LocalAWS(workers=3, stop_grace=1.0, activate=False) as embedded:
         yield embedded
 
 

@@ -28,7 +28,8 @@ SMALL = {"inline_limit": 1000, "visibility_timeout": 5, "startup_timeout": 60}
 
 @pytest.fixture(scope="module")
 def faulty_cloud():
-    with LocalAWS(workers=2, stop_grace=2.0, middleware="tests.support.faults:factory") as aws:
+    middleware = "tests.support.faults:factory"
+    with LocalAWS(workers=2, stop_grace=2.0, activate=False, middleware=middleware) as aws:
         yield Cloud(aws)
 
 
