@@ -9,8 +9,9 @@ from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.errors import ImageError, StackError
 from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import read_stack
+from rios_plugin_awsbatch.wire.image_tag import image_tag
 
-from .builder import run, tag_in
+from .builder import labelled, run
 
 __all__ = ["ecr_path", "platform_of_stack", "push"]
 
@@ -66,7 +67,7 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
         repository: The repository, as `ecr_path` returns it.
 
     Returns:
-        Its names in the registry.
+        Its tags there.
 
     Raises:
         ImageError: Logging in to the registry fails, or pushing does.
@@ -74,19 +75,18 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
     if tag in ("", "latest"):
-        try:
-            tag = tag_in(builder, image)
-        except ImageError:
+        versions = labelled(builder, image)
+        tag = image_tag(versions) if versions else "latest"
+        if not versions:
             log.warning("image=%s does not tell its versions; it is pushed as latest only", image)
-    tags = dict.fromkeys(["latest", tag or "latest"])
+    tags = tuple(dict.fromkeys(["latest", tag]))
     registry = _registry(repository)
     user, password = _credentials(clients, registry)
     run(builder, "login", f"--username={user}", "--password-stdin", registry, stdin=password)
-    pushed = tuple(f"{repository}:{one}" for one in tags)
-    for target in pushed:
+    for target in (f"{repository}:{one}" for one in tags):
         run(builder, "tag", image, target)
         run(builder, "push", target)
-    return pushed
+    return tags
 
 
 def _registry(repository: str) -> str:
