@@ -34,15 +34,23 @@ def pin(clients: Clients, stack: StackOutputs, repository: str, tag: str) -> Ite
     """
     what = f"The image is pushed, but job definitions of {stack} do not name it by its digest"
     with explained(ImageError, what):
-        pinned = f"{repository}@{_digest(clients, repository, tag)}"
-        batch = clients.batch
-        for name in (stack.job_definition, stack.script_definition, stack.main_definition):
-            latest = latest_definition(batch, name) if name else None
-            if latest is None or image_of(latest) == pinned:
-                continue
-            if image_of(latest).partition("@")[0] in (repository, f"{repository}:latest"):
-                made = batch.register_job_definition(**copy_with_image(latest, pinned))
+        found = [
+            latest_definition(clients.batch, name)
+            for name in (stack.job_definition, stack.script_definition, stack.main_definition)
+            if name
+        ]
+        named = [one for one in found if one and _is_latest_of(repository, image_of(one))]
+        pinned = f"{repository}@{_digest(clients, repository, tag)}" if named else ""
+        for definition in named:
+            if image_of(definition) != pinned:
+                wanted = copy_with_image(definition, pinned)
+                made = clients.batch.register_job_definition(**wanted)
                 yield f"{made['jobDefinitionName']}:{made['revision']}"
+
+
+def _is_latest_of(repository: str, image: str) -> bool:
+    """Return whether an image is what was pushed last, or was when its definition was made."""
+    return image in (repository, f"{repository}:latest") or image.startswith(f"{repository}@")
 
 
 def _digest(clients: Clients, repository: str, tag: str) -> str:

@@ -96,7 +96,8 @@ def differences(image: Mapping[str, str], here: Mapping[str, str]) -> Iterator[D
         image: The versions in an image.
         here: The versions here.
     """
-    for name in sorted(image.keys() & here.keys(), key=lambda name: name not in DECISIVE):
+    both = [name for name in _TAGGED if name in image and name in here]
+    for name in sorted(both, key=lambda name: name not in DECISIVE):
         numbers = _COMPARED.get(name)
         ours, theirs = here[name].replace("+", "_").replace("-", "_"), image[name]
         if ours.split(".")[:numbers] != theirs.split(".")[:numbers]:
