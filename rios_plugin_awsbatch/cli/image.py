@@ -156,8 +156,9 @@ def push(name: str, *, builder: str | None, main: bool) -> None:
     clients, settings = opened_aws()
     repository = registry.ecr_path(clients, settings, main=main)
     builder = builder or default_builder()
-    _compare(labelled(builder, name))
-    tags = registry.push(clients, builder, name, repository)
+    versions = labelled(builder, name)
+    _compare(versions)
+    tags = registry.push(clients, builder, name, repository, versions)
     for tag in tags:
         click.echo(f"Pushed {repository}:{tag}")
     stack = read_stack(clients, settings)

@@ -94,7 +94,9 @@ def build(what: Build) -> tuple[str, dict[str, str]]:
         # What the labels tell is known only now. They add no layer.
         (Path(scratch) / "Dockerfile").write_text(f"FROM {latest}\n")
         given = [f"--label={name}={value}" for name, value in labels.items()]
-        build_with(what.builder, f"--tag={latest}", *platform, *given, scratch)
+        # docker prefers its own image to a registry's anyway.
+        local = [] if Path(what.builder).name == "docker" else ["--pull=never"]
+        build_with(what.builder, f"--tag={latest}", *platform, *given, *local, scratch)
     run(what.builder, "tag", latest, f"{what.name}:{tag}")
     return tag, versions
 

@@ -20,7 +20,7 @@ VERSIONS_FILE: Final = "/opt/python/versions.json"
 # What the names of the labels begin with.
 LABEL: Final = "rios-awsbatch."
 # How pip, apt, uv and micromamba say what cannot be had.
-_REASON: Final = re.compile(r"(?:ERROR:|E:|error:|error +libmamba|critical libmamba) +(.+)")
+_REASON: Final = re.compile(r"(?:^|\s)(?:ERROR:|E:|error:|(?:error|critical) +libmamba) +(.+)")
 
 
 def default_builder() -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
@@ -11,7 +12,7 @@ from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import read_stack
 from rios_plugin_awsbatch.wire.image_tag import image_tag
 
-from .builder import labelled, run
+from .builder import run
 
 __all__ = ["ecr_path", "platform_of_stack", "push"]
 
@@ -57,7 +58,9 @@ def platform_of_stack(clients: Clients, settings: Settings) -> str | None:
     return _PLATFORMS.get(architecture)
 
 
-def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[str, ...]:
+def push(
+    clients: Clients, builder: str, image: str, repository: str, versions: Mapping[str, str]
+) -> tuple[str, ...]:
     """Push an image to a repository in ECR, as ``latest`` and under its own tag.
 
     Args:
@@ -65,6 +68,7 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
         builder: The program that has the image.
         image: Its local name; without a tag, ``latest`` is meant.
         repository: The repository, as `ecr_path` returns it.
+        versions: What is in the image, as its labels tell.
 
     Returns:
         Its tags there.
@@ -75,7 +79,6 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
     if tag in ("", "latest"):
-        versions = labelled(builder, image)
         tag = image_tag(versions) if versions else "latest"
         if not versions:
             log.warning("image=%s does not tell its versions; it is pushed as latest only", image)

@@ -34,7 +34,7 @@ def test_build(builder):
     assert label["files"] == {"Dockerfile": "FROM rios:latest\n"}
     labels = [f"--label=rios-awsbatch.{name}={version}" for name, version in VERSIONS.items()]
     labels.append(f"--label=org.opencontainers.image.version={TAG}")
-    assert label["words"][:-1] == ["build", "--tag=rios:latest", *labels]
+    assert label["words"][:-1] == ["build", "--tag=rios:latest", *labels, "--pull=never"]
     assert tag["words"] == ["tag", "rios:latest", f"rios:{TAG}"]
 
 
@@ -116,6 +116,7 @@ def test_a_build_that_fails(builder, monkeypatch):
             "No matching distribution found for nosuchpackage==9",
         ),
         ("E: Unable to locate package libnothing", "Unable to locate package libnothing"),
+        ("NOTE: nothing\nerror: a\nERROR: b", "a"),
         (
             "error: No interpreter found for Python 3.99 in managed installations or search path",
             "No interpreter found for Python 3.99 in managed installations or search path",
@@ -131,8 +132,8 @@ def test_what_cannot_be_had_is_named_in_the_error(builder, monkeypatch, line, re
     monkeypatch.setenv("FAILS_AT", "build")
     monkeypatch.setenv("SAYS", line)
     done = rios_awsbatch("image", "build", "--builder", "podman")
-    *_, output, told = done.stderr.splitlines()
-    assert output == line
+    *output, told = done.stderr.splitlines()
+    assert output == line.splitlines()
     assert told == f"rios-awsbatch: `podman build` failed with exit status 125: {reason}."
     assert verbs(builder()) == ["build"]
 
