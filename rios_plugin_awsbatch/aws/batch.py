@@ -14,6 +14,7 @@ __all__ = [
     "UNFINISHED",
     "advice_for",
     "container_overrides",
+    "copy_with_image",
     "image_of",
     "latest_definition",
     "reason_of",
@@ -32,6 +33,18 @@ STATES: Final = (*UNFINISHED, *ENDED)
 # Ids in one request: https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
 DESCRIBED_JOBS: Final = 100
 
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
+_COPIED: Final = (
+    "jobDefinitionName",
+    "type",
+    "parameters",
+    "schedulingPriority",
+    "containerProperties",
+    "retryStrategy",
+    "propagateTags",
+    "timeout",
+    "platformCapabilities",
+)
 
 # Words in Batch's reason -> what to do. Batch gives no codes.
 _ADVICE: Final = {
@@ -110,6 +123,21 @@ def latest_definition(batch: "BatchClient", name: str) -> Any:
         if not revision or str(definition["revision"]) == revision
     ]
     return max(found, key=lambda definition: definition["revision"], default=None)
+
+
+def copy_with_image(definition: Any, image: str) -> Any:
+    """Return what registers a copy of a job definition that differs in its image.
+
+    Args:
+        definition: Batch's description of the definition.
+        image: The copy's image.
+    """
+    copied: Any = {name: definition[name] for name in _COPIED if definition.get(name)}
+    copied["containerProperties"] = {**definition["containerProperties"], "image": image}
+    # Only CloudFormation may give tags whose names begin with "aws:".
+    tags = definition.get("tags", {})
+    copied["tags"] = {name: tags[name] for name in tags if not name.startswith("aws:")}
+    return copied
 
 
 def image_of(definition: Any) -> str:

@@ -9,13 +9,11 @@ import importlib
 import importlib.metadata
 import os
 import platform
-import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
-from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.aws.names import queue_prefix
 from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
@@ -24,6 +22,8 @@ from rios_plugin_awsbatch.jobs.submit import THREADS
 from rios_plugin_awsbatch.local.options import SERVER
 from rios_plugin_awsbatch.settings import PREFIX, Settings, WorkerSettings, load, variables
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
+from rios_plugin_awsbatch.stack.worker_image import NamedImage, named_image
+from rios_plugin_awsbatch.wire.image_tag import differences, versions_here
 
 from .hook import AUTOLOAD, managers
 
@@ -49,11 +49,11 @@ _COMPARED: Final = (
     ("rios", "RIOS_VERSION"),
 )
 _NO_SETTINGS: Final = {AUTOLOAD, THREADS}
-# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-_ECR: Final = re.compile(
-    r"^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com[a-z.]*/([^:@]+)(?::([^@]+))?$"
+_LIKE_HERE: Final = (
+    "Build an image like this environment and push it: rios-awsbatch image build, "
+    "rios-awsbatch image push."
 )
-_NO_IMAGE: Final = ("ImageNotFoundException", "RepositoryNotFoundException")
+_PUSH: Final = "Push the image with rios-awsbatch image push, which gives it such a tag."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,25 +231,32 @@ def _job_queue(clients: Clients, _settings: Settings, stack: StackOutputs) -> Ou
 
 
 def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcome:
-    definition = latest_definition(clients.batch, stack.job_definition)
-    if definition is None:
+    image = named_image(clients, stack.job_definition)
+    if image is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
-    image = image_of(definition)
     if _is_embedded(clients):
-        return "good", f"{image}; not needed, as the embedded AWS runs jobs on this machine", ""
-    place = _ECR.match(image)
-    if place is None:
-        return "note", f"{image}; not checked, because it is not in ECR", ""
-    region, repository, tag = place.groups()
-    try:
-        clients.ecr(region).describe_images(
-            repositoryName=repository, imageIds=[{"imageTag": tag or "latest"}]
+        return (
+            "good",
+            f"{image.name}; not needed, as the embedded AWS runs jobs on this machine",
+            "",
         )
-    except AWS_ERRORS as error:
-        if error_code(error) not in _NO_IMAGE:
-            raise
-        return "bad", f"{image} is not there", "Build the image and push it."
-    return "good", image, ""
+    if not image.in_ecr:
+        return "note", f"{image.name}; not checked, because it is not in ECR", ""
+    if not image.exists:
+        return "bad", f"{image.name} is not there", "Build the image and push it."
+    return _compared(image)
+
+
+def _compared(image: NamedImage) -> Outcome:
+    """Compare an image with this environment."""
+    if not image.versions:
+        return "note", f"{image.name}; not compared, because no tag tells what is in it", _PUSH
+    found = list(differences(image.versions, versions_here()))
+    if found:
+        verdict: Verdict = "bad" if any(one.decisive for one in found) else "note"
+        return verdict, f"{image.name} has {'; '.join(map(str, found))}", _LIKE_HERE
+    known = "as here" if image.pinned else "as here; a push changes it for runs that have begun"
+    return "good", f"{image.name}, with versions {known}", ""
 
 
 _CHECKS: Final = (

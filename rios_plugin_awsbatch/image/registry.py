@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
@@ -9,8 +10,9 @@ from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.errors import ImageError, StackError
 from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import read_stack
+from rios_plugin_awsbatch.wire.image_tag import image_tag
 
-from .builder import run, tag_in
+from .builder import run
 
 __all__ = ["ecr_path", "platform_of_stack", "push"]
 
@@ -56,7 +58,9 @@ def platform_of_stack(clients: Clients, settings: Settings) -> str | None:
     return _PLATFORMS.get(architecture)
 
 
-def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[str, ...]:
+def push(
+    clients: Clients, builder: str, image: str, repository: str, versions: Mapping[str, str]
+) -> tuple[str, ...]:
     """Push an image to a repository in ECR, as ``latest`` and under its own tag.
 
     Args:
@@ -64,9 +68,10 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
         builder: The program that has the image.
         image: Its local name; without a tag, ``latest`` is meant.
         repository: The repository, as `ecr_path` returns it.
+        versions: What is in the image, as its labels tell.
 
     Returns:
-        Its names in the registry.
+        Its tags there.
 
     Raises:
         ImageError: Logging in to the registry fails, or pushing does.
@@ -74,19 +79,17 @@ def push(clients: Clients, builder: str, image: str, repository: str) -> tuple[s
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
     if tag in ("", "latest"):
-        try:
-            tag = tag_in(builder, image)
-        except ImageError:
+        tag = image_tag(versions) if versions else "latest"
+        if not versions:
             log.warning("image=%s does not tell its versions; it is pushed as latest only", image)
-    tags = dict.fromkeys(["latest", tag or "latest"])
+    tags = tuple(dict.fromkeys(["latest", tag]))
     registry = _registry(repository)
     user, password = _credentials(clients, registry)
     run(builder, "login", f"--username={user}", "--password-stdin", registry, stdin=password)
-    pushed = tuple(f"{repository}:{one}" for one in tags)
-    for target in pushed:
+    for target in (f"{repository}:{one}" for one in tags):
         run(builder, "tag", image, target)
         run(builder, "push", target)
-    return pushed
+    return tags
 
 
 def _registry(repository: str) -> str:

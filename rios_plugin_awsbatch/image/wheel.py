@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from rios_plugin_awsbatch._version import __version__
-
 from .builder import run
 
-__all__ = ["plugin_wheel"]
+__all__ = ["packed_wheel", "plugin_wheel"]
 
 _DISTRIBUTION: Final = "rios-plugin-awsbatch"
 # What installers add to the files of a wheel.
@@ -37,32 +35,42 @@ def plugin_wheel(destination: Path) -> Path:
     root = Path(__file__).parents[2]
     project = root / "pyproject.toml"
     if not project.is_file() or _DISTRIBUTION not in project.read_text(encoding="utf-8"):
-        return _packed(destination)
+        return packed_wheel(importlib.metadata.distribution(_DISTRIBUTION), destination)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     run(*pip, f"--wheel-dir={destination}", str(root))
     return next(destination.glob("rios_plugin_awsbatch-*.whl"))
 
 
-def _packed(destination: Path) -> Path:
+def packed_wheel(distribution: importlib.metadata.Distribution, destination: Path) -> Path:
     """Pack the installed files, as the wheel had them that they were installed from.
 
     https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+
+    Args:
+        distribution: Of Python's files only.
+        destination: The folder.
+
+    Returns:
+        The wheel.
     """
-    wheel = destination / f"rios_plugin_awsbatch-{__version__}-py3-none-any.whl"
+    stem = f"{distribution.metadata['Name'].replace('-', '_')}-{distribution.version}"
+    wheel = destination / f"{stem}-py3-none-any.whl"
     records = []
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in _installed_files():
+        for name, content in _installed_files(distribution):
             packed.writestr(name, content)
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
             records.append(f"{name},sha256={digest.decode()},{len(content)}")
-        record = f"rios_plugin_awsbatch-{__version__}.dist-info/RECORD"
+        record = f"{stem}.dist-info/RECORD"
         packed.writestr(record, "\n".join([*records, f"{record},,", ""]))
     return wheel
 
 
-def _installed_files() -> Iterator[tuple[str, bytes]]:
+def _installed_files(
+    distribution: importlib.metadata.Distribution,
+) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each installed file that came from the wheel."""
-    for path in importlib.metadata.distribution(_DISTRIBUTION).files or ():
+    for path in distribution.files or ():
         # Scripts are elsewhere, and made from the entry points.
         if path.parts[0] != ".." and path.suffix != ".pyc" and path.name not in _INSTALLERS:
             yield path.as_posix(), Path(str(path.locate())).read_bytes()

@@ -9,7 +9,7 @@ submission, and deregistered when its job has ended.
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from rios_plugin_awsbatch.aws.batch import image_of, latest_definition
+from rios_plugin_awsbatch.aws.batch import copy_with_image, image_of, latest_definition
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Definition", "definition_for", "wanted_image"]
 
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
-_COPIED: Final = (
-    "type",
-    "parameters",
-    "schedulingPriority",
-    "containerProperties",
-    "retryStrategy",
-    "propagateTags",
-    "timeout",
-    "platformCapabilities",
-)
 # A definition's name has at most 128 characters; a submission's id has 24.
 _NAME_CHARACTERS: Final = 90
 
@@ -63,11 +52,21 @@ def wanted_image(batch: "BatchClient", stack: StackOutputs, image: str | None) -
         definition = _latest(batch, stack.script_definition or stack.job_definition, stack)
         return str(definition["containerProperties"]["image"])
     kind, _, tag = image.partition(":")
-    field = {"worker": "repository", "main": "main_repository"}.get(kind)
-    if field is None:
+    fields = {
+        "worker": ("repository", stack.script_definition or stack.job_definition),
+        "main": ("main_repository", stack.main_definition),
+    }
+    if kind not in fields:
         return image
+    field, definition = fields[kind]
     stack.need(field)
-    return f"{getattr(stack, field)}:{tag or 'latest'}"
+    repository = getattr(stack, field)
+    if tag in ("", "latest"):
+        # The latest that was pushed is named by its digest.
+        named = str(_latest(batch, definition, stack)["containerProperties"]["image"])
+        if named.startswith(f"{repository}@"):
+            return named
+    return f"{repository}:{tag or 'latest'}"
 
 
 def definition_for(
@@ -88,11 +87,7 @@ def definition_for(
         main = _latest(batch, name, stack)
         if main["containerProperties"]["image"] == image:
             return Definition(str(main["jobDefinitionArn"]), registered=False)
-    copied: Any = {name: main[name] for name in _COPIED if main.get(name)}
-    copied["containerProperties"] = {**main["containerProperties"], "image": image}
-    # Only CloudFormation may give tags whose names begin with "aws:".
-    tags = main.get("tags", {})
-    copied["tags"] = {name: tags[name] for name in tags if not name.startswith("aws:")}
+    copied = copy_with_image(main, image)
     copied["jobDefinitionName"] = f"{stack.main_definition[:_NAME_CHARACTERS]}-{identity}"
     answer = batch.register_job_definition(**copied)
     return Definition(answer["jobDefinitionArn"], registered=True)

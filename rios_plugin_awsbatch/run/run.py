@@ -46,6 +46,7 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 
 from .closing import Closing
 from .exits import signals_deferred
+from .image import with_chosen_image
 from .last_words import last_words
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
@@ -80,8 +81,9 @@ def start_run(settings: Settings, stack: StackOutputs, clients: Clients, workers
 
     Raises:
         StackError: The bucket or a queue cannot be used.
-        WorkersError: Batch does not take the workers' job.
+        WorkersError: Batch does not take the workers' job, or their image has another Python.
     """
+    stack = with_chosen_image(clients, stack)
     secret = RunKey.new_secret()
     resources = RunResources(settings, stack, clients, RunKey(new_run_id(), secret))
     with contextlib.ExitStack() as undo:

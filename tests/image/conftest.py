@@ -10,16 +10,19 @@ import sys
 import pytest
 
 from rios_plugin_awsbatch.image.builder import BUILDERS
-from tests.image.support.programs import BUILDER, TAG
+from tests.image.support.programs import BUILDER, VERSIONS
 
 VARIABLES = (
     "BASE_IMAGE",
     "BUILDER",
     "BUILD_OPTIONS",
+    "CONDA_FILE",
     "EXTRA_PACKAGES",
     "IMAGE",
     "PIP_PACKAGES",
     "PLATFORM",
+    "PYTHON_VERSION",
+    "REQUIREMENTS",
     "RIOS_VER",
 )
 STACK = """
@@ -49,7 +52,7 @@ def builder(tmp_path, monkeypatch):
     calls.touch()
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(calls))
-    monkeypatch.setenv("TAG", TAG)
+    monkeypatch.setenv("VERSIONS", json.dumps(VERSIONS))
     # Where there is no stack, nobody is to be asked for credentials.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in VARIABLES:

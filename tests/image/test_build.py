@@ -6,11 +6,13 @@ import tarfile
 import pytest
 
 import rios_plugin_awsbatch
-from rios_plugin_awsbatch.image.builder import TAG_FILE
+from rios_plugin_awsbatch.image.builder import VERSIONS_FILE
+from rios_plugin_awsbatch.wire.versions import PYTHON
 from tests.image.support.programs import (
     DOCKERFILE,
     FOLDER,
     TAG,
+    VERSIONS,
     arguments,
     make,
     rios_awsbatch,
@@ -19,23 +21,27 @@ from tests.image.support.programs import (
 
 
 def test_build(builder):
-    """The image gets the wheel of this very package, and one more tag that tells what is in it."""
+    """The image gets the wheel of this very package, and its versions as labels and as a tag."""
     done = rios_awsbatch("image", "build", "--builder", "podman")
     assert done.stdout == f"Built rios:latest\nBuilt rios:{TAG}\n", done.stderr
-    build, ask, tag = builder()
+    build, ask, label, tag = builder()
     wheel = f"rios_plugin_awsbatch-{rios_plugin_awsbatch.__version__}-py3-none-any.whl"
-    assert build["files"] == ["Dockerfile", f"packages/{wheel}"]
-    assert build["dockerfile"] == DOCKERFILE
-    assert arguments(build)["RIOS"].endswith("/rios-2.0.9/rios-2.0.9.tar.gz")
+    lists = ["packages/constraints.txt", "packages/pip.txt", "packages/requirements.txt"]
+    assert sorted(build["files"]) == ["Dockerfile", *lists, f"packages/{wheel}"]
+    assert build["files"]["Dockerfile"] == DOCKERFILE
     options = ["--rm", "--pull=never", "--entrypoint=cat"]
-    assert ask["words"] == ["run", *options, "rios:latest", TAG_FILE]
+    assert ask["words"] == ["run", *options, "rios:latest", VERSIONS_FILE]
+    assert label["files"] == {"Dockerfile": "FROM rios:latest\n"}
+    labels = [f"--label=rios-awsbatch.{name}={version}" for name, version in VERSIONS.items()]
+    labels.append(f"--label=org.opencontainers.image.version={TAG}")
+    assert label["words"][:-1] == ["build", "--tag=rios:latest", *labels, "--pull=never"]
     assert tag["words"] == ["tag", "rios:latest", f"rios:{TAG}"]
 
 
 def test_build_with_all_options(builder):
     """Packages, base image, platform, name and further options arrive as they are."""
     options = {
-        "--extra-packages": "python3-scipy less",
+        "--extra-packages": "libgeos-dev less",
         "--pip-packages": "xarray[io]>=2024 zarr",
         "--name": "mine",
         "--base-image": "ghcr.io/osgeo/gdal:x",
@@ -47,12 +53,13 @@ def test_build_with_all_options(builder):
     assert done.returncode == 0, done.stderr
     build = builder()[0]
     assert build["words"][:3] == ["build", "--tag=mine:latest", "--platform=linux/arm64"]
+    assert build["files"]["packages/pip.txt"] == "xarray[io]>=2024\nzarr\n"
     assert build["words"][-4:-1] == ["--no-cache", "--label", "a b"]
     assert arguments(build) == {
         "BASE_IMAGE": "ghcr.io/osgeo/gdal:x",
         "RIOS": "https://github.com/ubarsc/rios/releases/download/rios-1.4.17/rios-1.4.17.tar.gz",
-        "EXTRA_PACKAGES": "python3-scipy less",
-        "PIP_PACKAGES": "xarray[io]>=2024 zarr",
+        "EXTRA_PACKAGES": "libgeos-dev less",
+        "PYTHON": PYTHON,
     }
 
 
@@ -62,7 +69,8 @@ def test_build_for_the_machines_of_the_stack(builder):
     assert rios_awsbatch("image", "build").returncode == 0
     assert rios_awsbatch("image", "build", "--platform", "linux/amd64").returncode == 0
     builds = [call["words"] for call in builder() if call["words"][0] == "build"]
-    assert [words[2] for words in builds] == ["--platform=linux/arm64", "--platform=linux/amd64"]
+    platforms = ["--platform=linux/arm64"] * 2 + ["--platform=linux/amd64"] * 2
+    assert [words[2] for words in builds] == platforms
 
 
 def test_a_local_rios(builder, tmp_path):
@@ -75,7 +83,7 @@ def test_a_local_rios(builder, tmp_path):
         tar.add(folder, "rios-2.1")
     for given, name in ((archive, "rios-2.1.tar.gz"), (folder, "rios.tar.gz")):
         assert rios_awsbatch("image", "build", "--rios", given).returncode == 0
-        build = [call for call in builder() if call["words"][0] == "build"][-1]
+        build = [call for call in builder() if "packages/pip.txt" in call.get("files", ())][-1]
         assert f"packages/{name}" in build["files"]
         assert arguments(build)["RIOS"] == f"/packages/{name}"
     missing = rios_awsbatch("image", "build", "--rios", "nowhere.tar.gz")
@@ -88,7 +96,7 @@ def test_buildah_needs_a_container(builder):
     """buildah does not run images: the tag is read in a container, which is then removed."""
     done = rios_awsbatch("image", "build", "--builder", "buildah")
     assert f"Built rios:{TAG}" in done.stdout, done.stderr
-    assert verbs(builder()) == ["build", "from", "run", "rm", "tag"]
+    assert verbs(builder()) == ["build", "from", "run", "rm", "build", "tag"]
 
 
 def test_a_build_that_fails(builder, monkeypatch):
@@ -97,6 +105,36 @@ def test_a_build_that_fails(builder, monkeypatch):
     done = rios_awsbatch("image", "build", "--builder", "docker")
     assert done.returncode == 1
     assert "rios-awsbatch: `docker build` failed with exit status 125; " in done.stderr
+    assert verbs(builder()) == ["build"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            "#9 12.1 ERROR: No matching distribution found for nosuchpackage==9",
+            "No matching distribution found for nosuchpackage==9",
+        ),
+        ("E: Unable to locate package libnothing", "Unable to locate package libnothing"),
+        ("NOTE: nothing\nerror: a\nERROR: b", "a"),
+        (
+            "error: No interpreter found for Python 3.99 in managed installations or search path",
+            "No interpreter found for Python 3.99 in managed installations or search path",
+        ),
+        (
+            "error    libmamba Could not solve for environment specs",
+            "Could not solve for environment specs",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_named_in_the_error(builder, monkeypatch, line, reason):
+    """The last line has the reason of pip, apt, uv or micromamba; their output comes before."""
+    monkeypatch.setenv("FAILS_AT", "build")
+    monkeypatch.setenv("SAYS", line)
+    done = rios_awsbatch("image", "build", "--builder", "podman")
+    *output, told = done.stderr.splitlines()
+    assert output == line.splitlines()
+    assert told == f"rios-awsbatch: `podman build` failed with exit status 125: {reason}."
     assert verbs(builder()) == ["build"]
 
 
@@ -111,13 +149,13 @@ def test_a_builder_that_is_not_installed():
 @pytest.mark.usefixtures("repositories")
 def test_make_builds_and_pushes(builder):
     """make does all of it, with variables from the environment and the command line."""
-    environment = {"RIOS_AWSBATCH_REGION": "ap-southeast-2", "EXTRA_PACKAGES": "less python3-yaml"}
+    environment = {"RIOS_AWSBATCH_REGION": "ap-southeast-2", "EXTRA_PACKAGES": "less libgeos-dev"}
     done = make("PIP_PACKAGES=xarray zarr", **environment)
     assert done.returncode == 0, done.stderr
-    assert verbs(builder())[:3] == ["build", "run", "tag"]
+    assert verbs(builder())[:4] == ["build", "run", "build", "tag"]
     assert verbs(builder())[-1] == "push"
-    given = arguments(builder()[0])
-    assert (given["EXTRA_PACKAGES"], given["PIP_PACKAGES"]) == ("less python3-yaml", "xarray zarr")
+    assert arguments(builder()[0])["EXTRA_PACKAGES"] == "less libgeos-dev"
+    assert builder()[0]["files"]["packages/pip.txt"] == "xarray\nzarr\n"
 
 
 def test_make_needs_a_region_to_push_to(builder):

@@ -1,104 +1,144 @@
-"""What the Dockerfile says."""
+"""What the two Dockerfiles say."""
 
 import re
+import shutil
+import subprocess
 
-from rios_plugin_awsbatch.image.build import LATEST_RIOS
-from rios_plugin_awsbatch.image.builder import TAG_FILE
-from tests.image.support.programs import DOCKERFILE
+import pytest
+
+from rios_plugin_awsbatch.image.builder import VERSIONS_FILE
+from rios_plugin_awsbatch.image.rios import LATEST_RIOS
+from tests.image.support.programs import CONDA_DOCKERFILE, DOCKERFILE
+
+BOTH = pytest.mark.parametrize("text", [DOCKERFILE, CONDA_DOCKERFILE], ids=["pip", "conda"])
+# https://docs.docker.com/reference/dockerfile/
+INSTRUCTIONS = {"ARG", "COPY", "ENTRYPOINT", "ENV", "FROM", "RUN", "USER", "WORKDIR"}
 
 
-def instructions():
-    """Return the Dockerfile's instructions, without comments and with their lines joined."""
+def instructions(text=DOCKERFILE):
+    """Return a Dockerfile's instructions, without comments and with their lines joined."""
     lines = [
-        line
-        for line in DOCKERFILE.splitlines()
-        if line.strip() and not line.lstrip().startswith("#")
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
     ]
     joined = "\n".join(lines).replace("\\\n", " ").splitlines()
     return [re.sub(r"\s+", " ", text) for text in joined]
 
 
-def stages():
+def stages(text=DOCKERFILE):
     """Return the instructions of each stage by its name; the last one has none."""
     found, name = {}, None
-    for text in instructions():
-        if text.startswith("FROM"):
-            name = text.partition(" AS ")[2]
+    for one in instructions(text):
+        if one.startswith("FROM"):
+            name = one.partition(" AS ")[2]
             found[name] = []
         if name is not None:
-            found[name].append(text)
+            found[name].append(one)
     return found
 
 
-def instruction(stage, kind):
-    """Return the one instruction of that kind in a stage."""
-    (found,) = [text for text in stages()[stage] if text.startswith(kind)]
-    return found
+def those(stage, kind, text=DOCKERFILE):
+    """Return the instructions of that kind in a stage."""
+    return [one for one in stages(text)[stage] if one.startswith(kind)]
 
 
-def test_the_base_image_is_an_argument():
-    """Any Ubuntu or Debian will do; GDAL is not installed where there is one."""
-    assert instructions()[0] == "ARG BASE_IMAGE=ubuntu:24.04"
-    assert stages()["system"][0] == "FROM ${BASE_IMAGE} AS system"
-    run = instruction("system", "RUN")
-    assert '$(python3 -c "from osgeo import gdal_array" 2>/dev/null || echo python3-gdal)' in run
-    assert re.search(r"apt-get install [^&]*\$\{gdal\} \$\{EXTRA_PACKAGES\}", run)
+@BOTH
+def test_every_instruction_is_one_that_all_builders_know(text):
+    """No line is broken off, and each command is a shell's."""
+    for one in instructions(text):
+        assert one.split()[0] in INSTRUCTIONS, one
+        if one.startswith("RUN"):
+            command = one.removeprefix("RUN ")
+            assert command.startswith("set -e")  # a failure in the middle ends the build
+            subprocess.run(["sh", "-n", "-c", command], check=True)
 
 
-def test_numpy_is_kept():
-    """The constraint is written before pip installs anything, also in images built FROM this."""
-    run, environment = instruction("system", "RUN"), instruction("system", "ENV")
-    constraint = re.search(r"PIP_CONSTRAINT=(\S+)", environment).group(1)
-    assert run.endswith(f"> {constraint}")
-    assert "pip install" not in run
+@BOTH
+def test_every_shell_command_is_clean(text):
+    """shellcheck finds nothing but words that are to be split."""
+    if shutil.which("shellcheck") is None:
+        pytest.skip("there is no shellcheck here")
+    # SC2046, SC2086: lists of packages are split at blanks, and `set -f` lets no pattern match.
+    options = ["--shell=sh", "--exclude=SC2046,SC2086", "-"]
+    for one in instructions(text):
+        if one.startswith("RUN"):
+            script = one.removeprefix("RUN ")
+            subprocess.run(["shellcheck", *options], input=script, text=True, check=True)
 
 
-def test_the_system_s_python_has_everything():
-    """There is no virtual environment to find; PEP 668 is off, also in images built FROM this."""
-    assert "PIP_BREAK_SYSTEM_PACKAGES=1" in instruction("system", "ENV")
-    assert "venv" not in "".join(instructions())
-    assert "COPY --from=python /installed/usr/local/ /usr/local/" in stages()[""]
+@BOTH
+def test_every_variable_of_a_command_is_an_argument_of_its_stage(text):
+    """An ARG counts only in the stage that has it, after its line."""
+    for stage in stages(text).values():
+        known = {"PATH"}
+        for one in stage[1:]:
+            if one.startswith("ARG"):
+                known.add(one.split()[1].partition("=")[0])
+            if one.startswith("RUN"):
+                used = set(re.findall(r"\$\{(\w+)\}", one)) - set(re.findall(r"(\w+)=\$\(", one))
+                assert used <= known, one
 
 
-def test_several_extra_packages_of_both_kinds():
-    """Both arguments are split at blanks, and nothing in them is a pattern of file names."""
-    for stage, name in (("system", "EXTRA_PACKAGES"), ("python", "PIP_PACKAGES")):
-        assert f'ARG {name}=""' in stages()[stage]
-        run = instruction(stage, "RUN")
-        assert f" ${{{name}}}" in run
-        assert run.startswith("RUN set -ef")
+@BOTH
+def test_the_base_image_is_an_argument(text):
+    """It can be given with its digest."""
+    assert re.fullmatch(r"ARG BASE_IMAGE=\S+:\S+", instructions(text)[0])
+    assert instructions(text)[1].split()[:2] == ["FROM", "${BASE_IMAGE}"]
 
 
-def test_the_last_build_step_checks_the_import():
-    """Whatever was installed, GDAL works with numpy and RIOS with GDAL, and the tag is kept."""
-    last = [text for text in instructions() if text.startswith("RUN")][-1]
+@BOTH
+def test_numpy_and_cloudpickle_are_kept(text):
+    """The constraints count for whatever pip installs, also in images built FROM this one."""
+    (environment,) = those(next(iter(stages(text))), "ENV", text)
+    path = re.search(r"PIP_CONSTRAINT=(\S+)", environment).group(1)
+    copied = f"cp /packages/constraints.txt {path.rpartition('/')[0]}/"
+    (run,) = [one for one in instructions(text) if copied in one]
+    assert run.index(copied) < run.index("pip install")
+
+
+def test_gdal_is_built_for_this_python_and_this_numpy():
+    """The bindings have the version of the system's libgdal, and find numpy, which comes first."""
+    run = those("python", "RUN")[1]
+    build = 'pip install --no-build-isolation --no-binary gdal --no-deps "gdal==$(gdal-config'
+    assert run.index("pip install numpy") < run.index(build)
+
+
+@BOTH
+def test_a_file_with_hashes_is_installed_alone(text):
+    """If pip sees one hash it requires them of everything in the same command."""
+    assert "pip install --requirement /packages/requirements.txt &&" in " ".join(instructions(text))
+
+
+@BOTH
+def test_the_last_build_step_checks_the_import(text):
+    """Whatever was installed, GDAL works with numpy and RIOS with GDAL; the versions are kept."""
+    last = [one for one in instructions(text) if one.startswith("RUN")][-1]
     assert "import osgeo.gdal_array, rios.applier" in last
-    assert f"-m rios_plugin_awsbatch.image.tag > {TAG_FILE}" in last
-    copied = "COPY --from=python /installed/usr/local/ /usr/local/"
-    assert instructions().index(last) > instructions().index(copied)
+    assert f"-m rios_plugin_awsbatch.image.contents > {VERSIONS_FILE}" in last
 
 
-def test_the_worker_is_the_entry_point_and_not_root():
+@BOTH
+def test_the_worker_is_the_entry_point_and_not_root(text):
     """After the last step nothing runs as root."""
-    end = stages()[""]
-    assert end[-1] == 'ENTRYPOINT ["rios-awsbatch-worker"]'
-    assert "USER rios" in end[end.index(instruction("", "RUN")) :]
+    *_, user, folder, entry = instructions(text)
+    assert (user, folder) == ("USER rios", "WORKDIR /home/rios")
+    assert entry.startswith("ENTRYPOINT [")
+    assert entry.endswith('"rios-awsbatch-worker"]')
 
 
 def test_layers_are_few_and_small():
-    """There are three, without apt's lists, pip's cache, or what was only needed to build."""
+    """There are four, without apt's lists, pip's cache, or what was only needed to build."""
     kinds = ("RUN", "COPY", "ADD")
-    layers = [text for stage in ("system", "") for text in stages()[stage]]
-    layers = [text for text in layers if text.startswith(kinds)]
-    assert len(layers) == 3
+    layers = [one for stage in ("system", "") for one in stages()[stage] if one.startswith(kinds)]
+    assert len(layers) == 4
     assert "--no-install-recommends" in layers[0]
     assert "rm -rf /var/lib/apt/lists/*" in layers[0]
-    assert instruction("python", "COPY") == "COPY packages /packages"
-    assert "PIP_NO_CACHE_DIR=1" in instruction("system", "ENV")
+    assert "g++" not in "".join(layers)
+    assert "PIP_NO_CACHE_DIR=1" in those("system", "ENV")[0]
 
 
-def test_the_default_release_of_rios_is_the_command_s():
+@BOTH
+def test_the_default_release_of_rios_is_the_command_s(text):
     """A build by hand installs the same RIOS as a build by the command."""
     release = f"rios-{LATEST_RIOS}/rios-{LATEST_RIOS}.tar.gz"
-    argument = instruction("python", "ARG RIOS=")
-    assert argument == f"ARG RIOS=https://github.com/ubarsc/rios/releases/download/{release}"
+    argument = f"ARG RIOS=https://github.com/ubarsc/rios/releases/download/{release}"
+    assert argument in instructions(text)

@@ -38,7 +38,7 @@ def test_push_an_image_for_main_scripts(builder):
     done = rios_awsbatch("image", "push", "--main", "landcover:3")
     names = [f"{REGISTRY}/riosecrmain:latest", f"{REGISTRY}/riosecrmain:3"]
     assert done.stdout == "".join(f"Pushed {name}\n" for name in names), done.stderr
-    assert verbs(builder()) == ["login", "tag", "push", "tag", "push"]
+    assert verbs(builder()) == ["inspect", "login", "tag", "push", "tag", "push"]
 
 
 @pytest.mark.usefixtures("repositories")

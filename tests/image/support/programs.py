@@ -8,8 +8,18 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[3] / "image"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 SCRIPTS = Path(sys.executable).parent
-TAG = "py3.12.3-gdal3.8.4-rios2.0.9-awsbatch0.1.0"
-# Records its words and standard input; the only question that it can answer is for the tag.
+CONDA_DOCKERFILE = (FOLDER.parent / "rios_plugin_awsbatch/image/Dockerfile.conda").read_text()
+VERSIONS = {
+    "python": "3.12.3",
+    "numpy": "2.3.1",
+    "gdal": "3.10.3",
+    "rios": "2.0.9",
+    "cloudpickle": "3.1.2",
+    "rios-plugin-awsbatch": "0.1.0",
+}
+TAG = "py3.12.3-numpy2.3.1-gdal3.10.3-rios2.0.9-cloudpickle3.1.2-awsbatch0.1.0"
+# Records its words and standard input; the only questions that it can answer are for the versions,
+# in a file and in the labels of an image.
 BUILDER = """
 import json, os, sys
 from pathlib import Path
@@ -18,15 +28,23 @@ words = sys.argv[1:]
 call = {"words": words, "input": "" if "--password-stdin" not in words else sys.stdin.read()}
 if words[0] == "build":
     context = Path(words[-1])
-    files = (path.relative_to(context) for path in context.rglob("*") if path.is_file())
-    call["files"] = sorted(map(str, files))
-    call["dockerfile"] = (context / "Dockerfile").read_text()
+    call["files"] = {
+        str(path.relative_to(context)): path.read_bytes().decode(errors="replace")
+        for path in context.rglob("*") if path.is_file()
+    }
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(call) + "\\n")
 if words[0] == os.environ.get("FAILS_AT"):
+    print(os.environ.get("SAYS", ""), file=sys.stderr)
     sys.exit(125)
+versions = json.loads(os.environ["VERSIONS"])
 if words[0] == "run":
-    print(os.environ["TAG"])
+    print(json.dumps(versions))
+if words[0] == "inspect":
+    labels = {f"rios-awsbatch.{name}": version for name, version in versions.items()}
+    config = {"Labels": {"maintainer": "somebody", **labels}}
+    buildah = Path(sys.argv[0]).name == "buildah"
+    print(json.dumps({"OCIv1": {"config": config}} if buildah else [{"Config": config}]))
 if words[0] == "from":
     print("rios-working-container")
 """
