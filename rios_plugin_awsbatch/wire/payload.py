@@ -10,7 +10,6 @@ pickle. They come back as views of one writable block of memory, so a function t
 input in place works as it does at home.
 """
 
-import collections
 import hashlib
 import io
 import pickle
@@ -24,8 +23,10 @@ import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
-from . import files
 from .compression import Compression, compress, decompress
+from .culprit import culprit
+from .pickling import Pickler
+from .unpickling import load
 
 __all__ = ["describe", "digest", "dumps", "loads", "matches"]
 
@@ -34,40 +35,27 @@ _COUNT: Final = struct.Struct("<I")
 _ALIGNMENT: Final = 64  # a cache line, and what numpy's vector loops like best
 # The script's module in a child of multiprocessing that was not forked.
 _SPAWNED_MAIN: Final = "__mp_main__"
-_NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
-def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
-    """Reduce code as cloudpickle does, but keep the file's name, which tracebacks show."""
-    make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
-    return make, tuple(
-        code.co_filename if isinstance(argument, str) and argument == _NO_FILE else argument
-        for argument in arguments
-    )
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, with the names of files in code, and with our way to treat open files."""
-
-    def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
-        self.dispatch_table = collections.ChainMap(
-            {types.CodeType: _reduce_code, **files.reducers()}, cloudpickle.Pickler.dispatch_table
-        )
-        super().__init__(stream, protocol=5, buffer_callback=buffers.append)
-
-
-def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
+def dumps(
+    value: Any,
+    what: str,
+    *,
+    compression: Compression = "none",
+    libraries: set[str] | None = None,
+) -> bytes:
     """Pickle `value`; what a script defines is pickled by value, as cloudpickle does.
 
     Args:
         value: Any object that cloudpickle can pickle.
         what: What it is, for the error's message.
         compression: How to compress the bytes.
+        libraries: Takes the names of the libraries whose objects are in it.
 
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    parts = _pickled(value, what)
+    parts = _pickled(value, what, libraries)
     return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
 
 
@@ -96,10 +84,11 @@ def loads(data: bytes | bytearray | memoryview, *, read_only: bool = False) -> A
 
     Raises:
         PayloadError: The bytes are damaged.
-        Exception: Whatever unpickling raises, ModuleNotFoundError for instance.
+        LackingError: They name a module that is not here, or something that it does not have here.
+        Exception: Whatever unpickling raises.
     """
     pickled, *buffers = _parts(data, read_only=read_only)
-    return pickle.loads(pickled, buffers=buffers)
+    return load(pickled, buffers)
 
 
 def matches(value: Any, data: bytes) -> bool:
@@ -136,16 +125,24 @@ def describe(function: Any) -> str:
     return f"{module}.{name}"
 
 
-def _pickled(value: Any, what: str) -> list[memoryview]:
+def _pickled(value: Any, what: str, libraries: set[str] | None = None) -> list[memoryview]:
     """Return the pickle and its buffers."""
     _register_spawned_main()
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
+    pickler = Pickler(stream, buffers.append)
     try:
-        _Pickler(stream, buffers).dump(value)
-        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+        pickler.dump(value)
+        parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+        place = culprit(value)
+        raise PicklingError(
+            f"{what} cannot be pickled: {type(error).__name__}: {error}"
+            + (f" (this is {place})" if place else "")
+        ) from error
+    if libraries is not None:
+        libraries.update(str(kind.__module__).partition(".")[0] for kind in pickler.kinds)
+    return parts
 
 
 def _register_spawned_main() -> None:
