@@ -10,6 +10,7 @@ from .pickling import Pickler
 __all__ = ["culprit"]
 
 _DEPTH: Final = 20
+_SHOWN: Final = 4  # the innermost
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 
 
@@ -34,7 +35,7 @@ def culprit(value: Any) -> str:
         name, value = found
         path.append(name)
         seen.add(id(value))
-    return ", ".join(reversed(path))
+    return ", ".join(path[: -_SHOWN - 1 : -1]) + (", ..." if len(path) > _SHOWN else "")
 
 
 def _can_be_pickled(value: Any) -> bool:

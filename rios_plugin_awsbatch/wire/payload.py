@@ -135,7 +135,8 @@ def _pickled(value: Any, what: str, libraries: set[str] | None = None) -> list[m
         pickler.dump(value)
         parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     except Exception as error:
-        place = culprit(value)
+        too_deep = isinstance(error.__cause__, RecursionError)
+        place = "" if too_deep else culprit(value)
         raise PicklingError(
             f"{what} cannot be pickled: {type(error).__name__}: {error}"
             + (f" (this is {place})" if place else "")

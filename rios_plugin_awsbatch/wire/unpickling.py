@@ -47,7 +47,12 @@ def load(pickled: memoryview, buffers: Iterable[memoryview]) -> Any:
         LackingError: The pickle names a module, or something in a module, that is not here.
         Exception: Whatever unpickling raises.
     """
-    return _Unpickler(_Reader(pickled), buffers=buffers).load()  # type: ignore[arg-type]  # it reads memory, not bytes
+    unpickler = _Unpickler(_Reader(pickled), buffers=buffers)  # type: ignore[arg-type]  # it reads memory, not bytes
+    try:
+        return unpickler.load()
+    except ImportError as error:
+        # Modules themselves are not looked for by `find_class`: rebuilding them imports them.
+        raise _lacking(str(error.name), "", error) from error
 
 
 class _Reader:
@@ -92,7 +97,7 @@ def _lacking(module: str, name: str, error: ImportError | AttributeError) -> Lac
     library = module.partition(".")[0]
     if isinstance(error, AttributeError):
         return LackingError("name", f"{module}.{name}", str(error), library_version(library))
-    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+    if isinstance(error, ModuleNotFoundError):
         return LackingError("module", str(error.name), str(error), None)
     return LackingError("import", module, str(error), library_version(library))
 

@@ -50,7 +50,15 @@ def _object():
     return np.array([1, "a", [2], {"k": np.arange(3)}, None], dtype=object)
 
 
+def _axis_error():
+    try:
+        np.arange(3).sum(axis=5)
+    except ValueError as error:
+        return error.with_traceback(None)
+
+
 KINDS = {
+    "AxisError": _axis_error,
     "plain": lambda: np.arange(6.0).reshape(2, 3),
     "Fortran": lambda: np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     "transposed": lambda: np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1),
@@ -97,7 +105,7 @@ KINDS = {
     "scalars": lambda: [
         np.float32(1.25),
         np.int64(7),
-        np.bool_(True),
+        np.bool_(1),
         np.str_("x"),
         np.bytes_(b"x"),
     ],
@@ -116,15 +124,7 @@ KINDS = {
     "PCG64DXSM": lambda: _used(np.random.Generator(np.random.PCG64DXSM(5))),
     "a bit generator": lambda: np.random.PCG64(6),
     "LinAlgError": lambda: np.linalg.LinAlgError("singular"),
-    "AxisError": lambda: _axis_error(),
 }
-
-
-def _axis_error():
-    try:
-        np.arange(3).sum(axis=5)
-    except ValueError as error:
-        return error.with_traceback(None)
 
 
 def look(value):  # noqa: C901, PLR0911 - one case for each kind
