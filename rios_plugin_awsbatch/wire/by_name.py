@@ -108,10 +108,8 @@ def _by_value(module: Any) -> bool:
     """Say whether what a module defines travels by value."""
     if not isinstance(module, str):
         return False
-    if module in _SCRIPT:
-        return True
-    registered = cloudpickle.list_registry_pickle_by_value()
-    return any(module == name or module.startswith(f"{name}.") for name in registered)
+    names = (*_SCRIPT, *cloudpickle.list_registry_pickle_by_value())
+    return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
 def _names_script(arguments: Any) -> bool:

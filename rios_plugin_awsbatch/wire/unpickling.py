@@ -52,7 +52,9 @@ def load(pickled: memoryview, buffers: Iterable[memoryview]) -> Any:
         return unpickler.load()
     except ImportError as error:
         # Modules themselves are not looked for by `find_class`: rebuilding them imports them.
-        raise _lacking(str(error.name), "", error) from error
+        if error.name is None:
+            raise
+        raise _lacking(error.name, "", error) from error
 
 
 class _Reader:
