@@ -8,8 +8,9 @@ Arrays of objects, and subclasses that are not numpy's own, are pickled by thems
 `unpickling` finds what those pickles name.
 """
 
+import contextlib
 import functools
-import operator
+import importlib
 import pickle
 import sys
 from collections.abc import Callable
@@ -30,6 +31,14 @@ __all__ = [
 
 # numpy's built-in types; others, StringDType for instance, may keep their items elsewhere.
 _BUILTIN_TYPES: Final = 24
+# Where classes of arrays are, from numpy 2 on and before.
+_MODULES_OF_VIEWS: Final = (
+    "numpy",
+    "numpy._core.records",
+    "numpy._core.defchararray",
+    "numpy.core.records",
+    "numpy.core.defchararray",
+)
 _KINDS_OF_BUFFERS: Final = "?biufc"
 # What is seeded here gets another state at once, so it need not ask the system for randomness.
 _ANY_SEED: Final = 0
@@ -37,18 +46,28 @@ _ANY_SEED: Final = 0
 
 def reducers() -> dict[type, Callable[[Any], Any]]:
     """Return how to pickle numpy's objects, by type, as far as numpy is loaded."""
-    loaded = frozenset(name for name in _REDUCERS if f"numpy{name}" in sys.modules)
+    loaded = frozenset(name for name in _REDUCERS if _is_loaded(f"numpy{name}"))
     return _found(loaded) if "" in loaded else {}
+
+
+def _is_loaded(name: str) -> bool:
+    module = sys.modules.get(name)
+    # Another thread may just be importing it.
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
 
 
 @functools.lru_cache
 def _found(loaded: frozenset[str]) -> dict[type, Callable[[Any], Any]]:
-    found = {
-        operator.attrgetter(name)(sys.modules[f"numpy{module}"]): reduce
-        for module in loaded
-        for name, reduce in _REDUCERS[module].items()
+    found: dict[type, Callable[[Any], Any]] = {
+        type(sys.modules["numpy"].dtype("V")): _reduce_structure
     }
-    return {**found, type(sys.modules["numpy"].dtype("V")): _reduce_structure}
+    for module in loaded:
+        # Not by `getattr`: numpy 2 warns of what it has under its old name.
+        present = vars(sys.modules[f"numpy{module}"])
+        found.update(
+            {present[name]: to for name, to in _REDUCERS[module].items() if name in present}
+        )
+    return found
 
 
 def rebuild_array(memory: Any, dtype: Any, shape: tuple[int, ...], order: Literal["C", "F"]) -> Any:
@@ -58,9 +77,14 @@ def rebuild_array(memory: Any, dtype: Any, shape: tuple[int, ...], order: Litera
     return np.ndarray(shape, dtype, memory, order=order)
 
 
-def rebuild_view(kind: Any, array: Any) -> Any:
-    """Return `array` as a `kind`."""
-    return array.view(kind)
+def rebuild_view(name: str, array: Any) -> Any:
+    """Return `array` as one of numpy's own classes of arrays, by its name."""
+    for module in _MODULES_OF_VIEWS:
+        with contextlib.suppress(ImportError):
+            kind = vars(importlib.import_module(module)).get(name)
+            if kind is not None:
+                return array.view(kind)
+    raise TypeError(f"numpy has no {name} here.")
 
 
 def rebuild_masked(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:  # noqa: FBT001 - pickles pass arguments by position
@@ -168,7 +192,7 @@ def _reduce_view(array: Any) -> Any:
 
     if array.dtype.hasobject:  # it may contain itself
         return array.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-    return rebuild_view, (type(array), np.ndarray.view(array, np.ndarray))
+    return rebuild_view, (type(array).__name__, np.ndarray.view(array, np.ndarray))
 
 
 def _reduce_masked(array: Any) -> Any:
@@ -204,13 +228,9 @@ def _reduce_random_state(generator: Any) -> Any:
 
 # Numpy 2 loads some of these modules only when they are used.
 _REDUCERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
-    "": {
-        "ndarray": _reduce_array,
-        "matrix": _reduce_view,
-        "memmap": _reduce_view,
-        "rec.recarray": _reduce_view,
-        "char.chararray": _reduce_view,
-    },
+    "": {"ndarray": _reduce_array, "matrix": _reduce_view, "memmap": _reduce_view},
+    **{key: {"recarray": _reduce_view} for key in (".core.records", "._core.records")},
+    **{key: {"chararray": _reduce_view} for key in (".core.defchararray", "._core.defchararray")},
     ".ma": {"MaskedArray": _reduce_masked},
     ".random": {
         "Generator": _reduce_generator,

@@ -17,14 +17,13 @@ from .versions import library_version
 
 __all__ = ["load"]
 
-_Name = tuple[str, str]
-# Classes of numpy 1 by their names in numpy 2.
-_NEW_NAMES: Final[dict[_Name, _Name]] = {
-    ("numpy", "bool"): ("numpy", "bool_"),
-    ("numpy.char", "chararray"): ("numpy", "chararray"),
-    ("numpy.rec", "recarray"): ("numpy", "recarray"),
+# What is named after another module than the one that has it in every version.
+_HOMES: Final = {
+    ("numpy", "chararray"): "numpy.core.defchararray",
+    ("numpy.char", "chararray"): "numpy.core.defchararray",
+    ("numpy", "recarray"): "numpy.core.records",
+    ("numpy.rec", "recarray"): "numpy.core.records",
 }
-_OLD_NAMES: Final = {old: new for new, old in _NEW_NAMES.items() if old[1] != "bool_"}
 # numpy 1.25 moved them to `numpy.exceptions`, and numpy 2 took the old names away.
 _EXCEPTIONS: Final = frozenset(
     {
@@ -111,18 +110,18 @@ def _version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _translated(module: str, name: str) -> _Name:
+def _translated(module: str, name: str) -> tuple[str, str]:
     """Return what the numpy of this process calls something."""
-    new = _version() >= _FIRST_WITH_NEW_NAMES
+    if (module, name) == ("numpy", "bool"):
+        return "numpy", "bool_"
     if module == "numpy" and name in _EXCEPTIONS and _version() >= _FIRST_WITH_EXCEPTIONS:
         return "numpy.exceptions", name
     if module == "numpy.exceptions" and _version() < _FIRST_WITH_EXCEPTIONS:
         return "numpy", name
-    parts = module.split(".")
+    parts = _HOMES.get((module, name), module).split(".")
     if parts[1:2] in (["core"], ["_core"]):
-        parts[1] = "_core" if new else "core"
-        return ".".join(parts), name
-    return (_OLD_NAMES if new else _NEW_NAMES).get((module, name), (module, name))
+        parts[1] = "_core" if _version() >= _FIRST_WITH_NEW_NAMES else "core"
+    return ".".join(parts), name
 
 
 def _found_in_numpy(module: str, name: str) -> Any:
