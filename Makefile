@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench bench-hosts lint lock clean
+.PHONY: help setup demo test matrix bench bench-hosts lint lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -16,6 +16,9 @@ demo: setup  ## run the demo job on the embedded AWS (ARGS="--workers 4 --input 
 
 test: setup  ## run the tests (ARGS="-k demo")
 	@$(BIN)/python -m pytest $(ARGS)
+
+matrix: setup  ## run tests/matrix with a worker that has another numpy (all pairs: tox -e matrix)
+	@$(BIN)/python tools/matrix.py --short .tox/matrix-short $(ARGS)
 
 bench: setup  ## count requests and bytes per block, measure times
 	@$(BIN)/python bench/run.py $(ARGS)

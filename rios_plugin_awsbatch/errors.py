@@ -1,8 +1,11 @@
 """What can go wrong. Every message says what failed, on which thing, and what to do."""
 
+from typing import Literal
+
 __all__ = [
     "AWSBatchException",
     "ImageError",
+    "LackingError",
     "MessageError",
     "PayloadError",
     "PicklingError",
@@ -44,6 +47,37 @@ class MessageError(AWSBatchException):
 
 class PayloadError(AWSBatchException):
     """The bytes of a payload are damaged, forged, or missing from the bucket."""
+
+
+class LackingError(AWSBatchException):
+    """A pickle names something that this process does not have.
+
+    Attributes:
+        kind: ``module`` if there is no such module, ``name`` if the module lacks something, and
+            ``import`` if the module cannot be imported.
+        missing: The module, or the name with its module.
+        reason: Python's own words.
+        version: The version of the library here; None if it is not known.
+        library: The name of the library.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["module", "name", "import"],
+        missing: str,
+        reason: str,
+        version: str | None,
+    ) -> None:
+        super().__init__(kind, missing, reason, version)
+        self.kind = kind
+        self.missing = missing
+        self.reason = reason
+        self.version = version
+        self.library = missing.partition(".")[0]
+
+    def __str__(self) -> str:
+        known = f" ({self.library} {self.version})" if self.version else ""
+        return f"`{self.missing}` is needed to unpickle, and is not here{known}: {self.reason}"
 
 
 class PicklingError(AWSBatchException):

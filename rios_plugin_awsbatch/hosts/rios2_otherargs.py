@@ -17,10 +17,10 @@ import types
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-import cloudpickle
 import numpy as np
 
 from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.pickling import Pickler
 
 __all__ = ["Change", "Names", "OtherArgs", "Part", "pickled_values", "split"]
 
@@ -173,11 +173,11 @@ def _groups(other: Any) -> list[Names] | None:
     return [tuple(group) for group in unique.values()]
 
 
-class _Finder(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
+class _Finder(Pickler):
     """Finds the objects that a value refers to and that can be changed in place."""
 
     def __init__(self) -> None:
-        super().__init__(io.BytesIO(), protocol=_PROTOCOL, buffer_callback=lambda _buffer: None)
+        super().__init__(io.BytesIO(), lambda _buffer: None)
         self.seen: set[int] = set()
         self._alive: list[Any] = []
 

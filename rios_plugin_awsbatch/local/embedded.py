@@ -20,6 +20,7 @@ from .options import ServerOptions
 
 __all__ = ["LocalAWS"]
 
+_WORKER: Final = "rios-awsbatch-worker"
 # Beyond the time that jobs have to stop.
 _SERVER_GRACE: Final = 10.0
 
@@ -50,6 +51,8 @@ class LocalAWS:
         middleware: ``"module:factory"``. In the server's process, ``factory(app)`` gets the WSGI
             application and returns the one to serve. If that raises ConnectionError, the
             connection is dropped without an answer.
+        worker_python: The interpreter of another environment that has this package. Jobs run its
+            programs, as if it were their image; by default, they run those of this interpreter.
 
     Attributes:
         environment: The variables that make boto3 and this package use the embedded AWS; empty
@@ -69,6 +72,7 @@ class LocalAWS:
         logs: bool = False,
         activate: bool = True,
         middleware: str | None = None,
+        worker_python: str | None = None,
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
@@ -79,6 +83,7 @@ class LocalAWS:
             stop_grace=stop_grace,
             logs=logs,
             middleware=middleware,
+            worker_python=_interpreter(worker_python),
             # Not pathlib: Path("") is ".", which stays relative.
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
         )
@@ -182,6 +187,19 @@ class LocalAWS:
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+def _interpreter(path: str | None) -> str:
+    """Return the absolute path of an interpreter; a link to it counts as it is."""
+    if path is None:
+        return sys.executable
+    absolute = os.path.abspath(path)  # noqa: PTH100 - pathlib's leaves ".." in it
+    if not Path(absolute).with_name(_WORKER).exists():
+        raise AWSBatchException(
+            f"worker_python is {path}, which has no {_WORKER} beside it; name the python of an "
+            "environment in which rios-plugin-awsbatch is installed."
+        )
+    return absolute
 
 
 def _server_environment(options: ServerOptions) -> dict[str, str]:

@@ -77,13 +77,22 @@ def adapted(base: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
     return {**kept, **environment}
 
 
-def container_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Return a job's own variables: what its image would have, and nothing of the submitter's."""
+def container_environment(base: Mapping[str, str], python: str) -> dict[str, str]:
+    """Return a job's own variables: what its image would have, and nothing of the submitter's.
+
+    Args:
+        base: The server's own variables.
+        python: The interpreter that the image has, beside which its programs are.
+    """
     kept = {
         name: value
         for name, value in base.items()
         if name in _IMAGE_NAMES or name.startswith(_IMAGE_PREFIXES)
     }
-    programs = str(Path(sys.executable).parent)
+    if python != sys.executable:
+        # They would lead another interpreter to this one's modules.
+        for name in ("PYTHONPATH", "PYTHONHOME"):
+            kept.pop(name, None)
+    programs = str(Path(python).parent)
     kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
     return kept

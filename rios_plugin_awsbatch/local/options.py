@@ -13,7 +13,7 @@ class ServerOptions:
     """The arguments of `LocalAWS`, and what the server needs to know of its owner.
 
     Attributes:
-        workers: As for `LocalAWS`, and so are the next five.
+        workers: As for `LocalAWS`, and so are the next six.
         path: The owner's ``sys.path``, for the middleware.
         endpoint: The URL that is served; empty until the server has a port.
     """
@@ -24,5 +24,6 @@ class ServerOptions:
     stop_grace: float
     logs: bool
     middleware: str | None
+    worker_python: str
     path: list[str]
     endpoint: str = ""

@@ -65,7 +65,7 @@ def _application(middleware: str | None) -> Any:
 
 def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
     environment = {
-        **container_environment(os.environ),
+        **container_environment(os.environ, options.worker_python),
         **client_environment(options.endpoint, options.region, options.stack),
     }
     logs = JobLogs(options.region, shown=options.logs)

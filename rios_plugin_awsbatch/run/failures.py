@@ -9,12 +9,14 @@ from typing import Final
 from rios_plugin_awsbatch import errors
 from rios_plugin_awsbatch.errors import (
     AWSBatchException,
+    LackingError,
     RemoteError,
     TaskLostError,
     WorkerTraceback,
 )
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.lacking import lacking_in_worker
 from rios_plugin_awsbatch.wire.messages import Failure
 
 __all__ = ["exception_from", "with_source"]
@@ -26,12 +28,13 @@ _FRAME: Final = re.compile(r'(?P<indent>[ |]*  )File "(?P<file>[^"]+)", line (?P
 
 
 def exception_from(
-    failure: Failure, exchange: Exchange, batch_reasons: tuple[str, ...]
+    failure: Failure, task: str, exchange: Exchange, batch_reasons: tuple[str, ...]
 ) -> Exception:
     """Return the exception that `failure` stands for.
 
     Args:
         failure: What the worker said.
+        task: The task's name.
         exchange: Has the pickled exception, if there is one.
         batch_reasons: Why workers failed, as Batch tells it.
     """
@@ -45,6 +48,8 @@ def exception_from(
         )
         return kind(f"{failure.text} [{place}]")
     error = _unpickled(failure, exchange) or RemoteError(f"{failure.error}: {failure.text}")
+    if isinstance(error, LackingError):
+        error = lacking_in_worker(error, task)
     error.__cause__ = WorkerTraceback(f"{with_source(failure.traceback).rstrip()}\n[{place}]")
     return error
 

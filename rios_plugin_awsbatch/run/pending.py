@@ -10,10 +10,11 @@ from typing import Any
 
 from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.aws.errors import sentence_for
-from rios_plugin_awsbatch.errors import AWSBatchException, RemoteError
+from rios_plugin_awsbatch.errors import AWSBatchException, LackingError, RemoteError
 from rios_plugin_awsbatch.records import Outcome, TaskRecord
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
+from rios_plugin_awsbatch.wire.lacking import lacking_in_main
 from rios_plugin_awsbatch.wire.messages import Failure, Measures, Result
 
 from .failures import exception_from
@@ -162,7 +163,7 @@ class Pending:
         if task is None:
             log.debug("run=%s task=%d came back once more; ignored", self._run, reply.task)
             return
-        value, error = _unpacked(reply, self._exchange, self._roster.reasons)
+        value, error = _unpacked(reply, task.name, self._exchange, self._roster.reasons)
         outcome: Outcome = "done" if isinstance(reply, Result) else reply.reason
         self._finish(
             task,
@@ -240,17 +241,34 @@ class Pending:
 
 
 def _unpacked(
-    reply: Result | Failure, exchange: Exchange, reasons: tuple[str, ...]
+    reply: Result | Failure, task: str, exchange: Exchange, reasons: tuple[str, ...]
 ) -> tuple[Any, Exception | None]:
     """Return the value or the error that a reply stands for."""
     try:
         if isinstance(reply, Failure):
-            return None, exception_from(reply, exchange, reasons)
-        return payload.loads(exchange.unpack(reply.payload)), None
+            return None, exception_from(reply, task, exchange, reasons)
+        return _value(reply, task, exchange.unpack(reply.payload)), None
     except Exception as error:  # noqa: BLE001 - it is the task's outcome
         return None, error
-    except BaseException as error:  # noqa: BLE001 - unpickling may import what calls sys.exit
-        return None, RemoteError(f"The result cannot be unpickled: {type(error).__name__}: {error}")
+
+
+def _value(reply: Result, task: str, pickled: bytes) -> Any:
+    """Return the value of a result.
+
+    Raises:
+        Exception: Main cannot unpickle it; the message says so, and what to do.
+    """
+    try:
+        return payload.loads(pickled)
+    except LackingError as error:
+        raise lacking_in_main(error, task, reply.libraries.get(error.library)) from None
+    except AWSBatchException:
+        raise
+    except BaseException as error:  # unpickling may import what calls sys.exit
+        raise RemoteError(
+            f"The result of {task} cannot be unpickled here, though worker {reply.worker} has "
+            f"pickled it: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _record(  # noqa: PLR0913, PLR0917 - what is known, from three sides

@@ -171,6 +171,7 @@ class Result(_Model):
         requests: AWS requests that this worker has made so far.
         measures: What the worker measured.
         payload: The pickled value.
+        libraries: The worker's versions of the libraries whose objects the value has.
     """
 
     kind: Literal["result"] = "result"
@@ -179,6 +180,7 @@ class Result(_Model):
     requests: int = 0
     measures: Measures = Measures()
     payload: Payload
+    libraries: dict[str, str] = {}
 
 
 class Failure(_Model):

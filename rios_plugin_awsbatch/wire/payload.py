@@ -10,24 +10,23 @@ pickle. They come back as views of one writable block of memory, so a function t
 input in place works as it does at home.
 """
 
-import collections
-import functools
 import hashlib
 import io
-import operator
 import pickle
 import struct
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import cloudpickle
 
 from rios_plugin_awsbatch.errors import PayloadError, PicklingError
 
-from . import files
 from .compression import Compression, compress, decompress
+from .culprit import culprit
+from .pickling import Pickler
+from .unpickling import load
 
 __all__ = ["describe", "digest", "dumps", "loads", "matches"]
 
@@ -36,68 +35,27 @@ _COUNT: Final = struct.Struct("<I")
 _ALIGNMENT: Final = 64  # a cache line, and what numpy's vector loops like best
 # The script's module in a child of multiprocessing that was not forked.
 _SPAWNED_MAIN: Final = "__mp_main__"
-_CACHED: Final = type(functools.lru_cache(len))
-_NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
-def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
-    """Reduce code as cloudpickle does, but keep the file's name, which tracebacks show."""
-    make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
-    return make, tuple(
-        code.co_filename if isinstance(argument, str) and argument == _NO_FILE else argument
-        for argument in arguments
-    )
-
-
-def _reduce_cached(function: Any) -> Any:
-    """Reduce what `functools.lru_cache` has made by value, without what it remembers.
-
-    cloudpickle does so with functions, but takes this for something that workers can import.
-    """
-    if _has_importable_name(function):
-        return function.__reduce__()
-    return _cached, (function.__wrapped__, function.cache_parameters())
-
-
-def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    return functools.lru_cache(**parameters)(function)
-
-
-def _has_importable_name(thing: Any) -> bool:
-    module, by_value = thing.__module__, cloudpickle.list_registry_pickle_by_value()
-    if module not in sys.modules or module == "__main__":
-        return False
-    if any(f"{module}.".startswith(f"{registered}.") for registered in by_value):
-        return False
-    try:
-        return operator.attrgetter(thing.__qualname__)(sys.modules[module]) is thing
-    except AttributeError:  # it is local to a function
-        return False
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, but for the names of files in code, cached functions and open files."""
-
-    def __init__(self, stream: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
-        self.dispatch_table = collections.ChainMap(
-            {types.CodeType: _reduce_code, _CACHED: _reduce_cached, **files.reducers()},
-            cloudpickle.Pickler.dispatch_table,
-        )
-        super().__init__(stream, protocol=5, buffer_callback=buffers.append)
-
-
-def dumps(value: Any, what: str, *, compression: Compression = "none") -> bytes:
+def dumps(
+    value: Any,
+    what: str,
+    *,
+    compression: Compression = "none",
+    libraries: set[str] | None = None,
+) -> bytes:
     """Pickle `value`; what a script defines is pickled by value, as cloudpickle does.
 
     Args:
         value: Any object that cloudpickle can pickle.
         what: What it is, for the error's message.
         compression: How to compress the bytes.
+        libraries: Takes the names of the libraries whose objects are in it.
 
     Raises:
         PicklingError: It cannot be pickled. The message names `what` and the reason.
     """
-    parts = _pickled(value, what)
+    parts = _pickled(value, what, libraries)
     return b"".join((_MAGIC, *compress(b"".join(_framed(parts)), compression)))
 
 
@@ -126,10 +84,11 @@ def loads(data: bytes | bytearray | memoryview, *, read_only: bool = False) -> A
 
     Raises:
         PayloadError: The bytes are damaged.
-        Exception: Whatever unpickling raises, ModuleNotFoundError for instance.
+        LackingError: They name a module that is not here, or something that it does not have here.
+        Exception: Whatever unpickling raises.
     """
     pickled, *buffers = _parts(data, read_only=read_only)
-    return pickle.loads(pickled, buffers=buffers)
+    return load(pickled, buffers)
 
 
 def matches(value: Any, data: bytes) -> bool:
@@ -166,16 +125,25 @@ def describe(function: Any) -> str:
     return f"{module}.{name}"
 
 
-def _pickled(value: Any, what: str) -> list[memoryview]:
+def _pickled(value: Any, what: str, libraries: set[str] | None = None) -> list[memoryview]:
     """Return the pickle and its buffers."""
     _register_spawned_main()
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
+    pickler = Pickler(stream, buffers.append)
     try:
-        _Pickler(stream, buffers).dump(value)
-        return [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+        pickler.dump(value)
+        parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     except Exception as error:
-        raise PicklingError(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+        too_deep = isinstance(error.__cause__, RecursionError)
+        place = "" if too_deep else culprit(value)
+        raise PicklingError(
+            f"{what} cannot be pickled: {type(error).__name__}: {error}"
+            + (f" (this is {place})" if place else "")
+        ) from error
+    if libraries is not None:
+        libraries.update(str(kind.__module__).partition(".")[0] for kind in pickler.kinds)
+    return parts
 
 
 def _register_spawned_main() -> None:

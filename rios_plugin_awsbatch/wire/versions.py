@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,14 @@ import cloudpickle
 from rios_plugin_awsbatch._version import __version__
 from rios_plugin_awsbatch.records import Versions
 
-__all__ = ["CLOUDPICKLE", "PYTHON", "describe_versions", "find_versions"]
+__all__ = [
+    "CLOUDPICKLE",
+    "PYTHON",
+    "describe_versions",
+    "find_versions",
+    "library_version",
+    "library_versions",
+]
 
 # Pickled code is read by the same minor version of Python only.
 PYTHON: Final = ".".join(platform.python_version_tuple()[:2])
@@ -67,3 +75,24 @@ def _written_in_rios() -> str | None:
             found = _RIOS_VERSION.search(Path(spec.origin).read_text(encoding="utf-8"))
             return found.group(1) if found else None
     return None
+
+
+def library_version(name: str) -> str | None:
+    """Return the version of a library here, by the name of its module; None if it has none."""
+    version = getattr(sys.modules.get(name), "__version__", None)
+    if isinstance(version, str):
+        return version
+    try:
+        return importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those of the loaded libraries that say theirs."""
+    versions = {
+        name: getattr(sys.modules.get(name), "__version__", None)
+        for name in names
+        if name not in sys.stdlib_module_names
+    }
+    return {name: version for name, version in versions.items() if isinstance(version, str)}

@@ -138,6 +138,7 @@ class Answers:
             requests=self._clients.requests,
             measures=measures,
             payload=payload,
+            libraries=dict(returned.libraries),
         )
 
     def _store(self, contents: Sequence[Content]) -> int:

@@ -7,7 +7,7 @@ process must drop. The process obeys (`Cache`).
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, Literal, TypeVar
 
 from rios_plugin_awsbatch.records import Measured
@@ -65,11 +65,13 @@ class Returned:
         result: The pickled value.
         timing: How long it took.
         contents: What the value refers to by name, to be stored for main unless it is already.
+        libraries: The versions of the libraries whose objects the value has.
     """
 
     result: bytes
     timing: Measured
     contents: tuple[Content, ...] = ()
+    libraries: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

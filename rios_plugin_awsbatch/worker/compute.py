@@ -21,7 +21,11 @@ from rios_plugin_awsbatch.errors import PicklingError
 from rios_plugin_awsbatch.records import BLOCKS_KEPT, BlockRecord, Measured, collected_blocks
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.task_function import TaskContext, TaskFunction, content_name
-from rios_plugin_awsbatch.wire.versions import describe_versions, find_versions
+from rios_plugin_awsbatch.wire.versions import (
+    describe_versions,
+    find_versions,
+    library_versions,
+)
 
 from .calls import Cache, Call, Content, Raised, Returned
 
@@ -61,20 +65,24 @@ class _Caller:
     def reply(self, call: Call) -> Returned | Raised:
         """Make a call; return its outcome and how long it took."""
         contents: dict[str, bytes] = {}
+        libraries: set[str] = set()
         with collected_blocks() as blocks:
             begun, start = time.time(), time.perf_counter()
             try:
-                outcome: bytes | BaseException = self._result(call, contents)
+                outcome: bytes | BaseException = self._result(call, contents, libraries)
             except BaseException as error:  # noqa: BLE001 - whatever the user's code raises
                 outcome = error
             timing = _timing(begun, time.perf_counter() - start, blocks)
         if isinstance(outcome, bytes):
             added = tuple(Content(name, data) for name, data in contents.items())
-            return Returned(outcome, timing, added)
+            return Returned(outcome, timing, added, library_versions(libraries))
         return _raised(outcome, call.name, timing)
 
-    def _result(self, call: Call, contents: dict[str, bytes]) -> bytes:
-        """Return the pickled result; add to `contents` what it refers to."""
+    def _result(self, call: Call, contents: dict[str, bytes], libraries: set[str]) -> bytes:
+        """Return the pickled result.
+
+        Add to `contents` what it refers to, and to `libraries` the names of those that it needs.
+        """
         # First of all use both contents, so that the worker's account stays right if one fails.
         shared = None if call.shared is None else self._shared.use(call.shared)
         function = self._functions.use(call.function).load()
@@ -85,7 +93,12 @@ class _Caller:
             common, common_keywords = ((), {}) if shared is None else payload.loads(shared)
             positional, keywords = payload.loads(call.arguments)
             value = function(*common, *positional, **{**common_keywords, **keywords})
-        return payload.dumps(value, f"The result of {call.name}", compression=call.compression)
+        return payload.dumps(
+            value,
+            f"The result of {call.name}",
+            compression=call.compression,
+            libraries=libraries,
+        )
 
 
 class _LazyFunction:
