@@ -4,6 +4,7 @@ __all__ = [
     "AWSBatchException",
     "ImageError",
     "MessageError",
+    "ModulesError",
     "PayloadError",
     "PicklingError",
     "RemoteError",
@@ -36,6 +37,10 @@ class ImageError(AWSBatchException):
 
 class SubmissionError(AWSBatchException):
     """A main job cannot be submitted or found, or its files cannot be sent, fetched or verified."""
+
+
+class ModulesError(AWSBatchException):
+    """A module of the user's own cannot travel to the workers, or not be imported there."""
 
 
 class MessageError(AWSBatchException):

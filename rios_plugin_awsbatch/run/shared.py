@@ -11,12 +11,14 @@ from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload
 
+from .runtimes import Runtimes
 from .sender import about_sending
 from .statistics import Totals
 
 __all__ = ["SharedPayloads"]
 
 INLINE_BYTES: Final = 16 * 1024  # up to this size, it rides in every message
+INLINE_RUNTIME: Final = 2 * 1024
 
 
 class SharedPayloads:
@@ -26,12 +28,16 @@ class SharedPayloads:
         exchange: Stores them.
         totals: Counts their bytes.
         compression: How to compress them.
+        runtimes: The runtimes that go with functions.
     """
 
-    def __init__(self, exchange: Exchange, totals: Totals, compression: Compression) -> None:
+    def __init__(
+        self, exchange: Exchange, totals: Totals, compression: Compression, runtimes: Runtimes
+    ) -> None:
         self._exchange = exchange
         self._totals = totals
         self._compression = compression
+        self._runtimes = runtimes
         self._adding = threading.Lock()  # guards `_payloads`
         self._payloads: dict[str, Future[Payload]] = {}  # by MAC; stored, or being stored
 
@@ -44,9 +50,21 @@ class SharedPayloads:
 
         Raises:
             PicklingError: It cannot be pickled.
-            AWSBatchException: It cannot be stored.
+            AWSBatchException: It, or the runtime that goes with it, cannot be stored.
         """
         data = payload.dumps(value, what, compression=self._compression)
+        shared = self._stored(data, what, INLINE_BYTES)
+        if callable(value):
+            self._runtimes.note(
+                shared, lambda packed: self._stored(packed, "your modules", INLINE_RUNTIME)
+            )
+        return shared
+
+    def runtime_of(self, function: Payload) -> Payload | None:
+        """Return what goes with a function."""
+        return self._runtimes.of(function)
+
+    def _stored(self, data: bytes, what: str, room: int) -> Payload:
         mac = self._exchange.key.mac(data)
         with self._adding:
             stored = self._payloads.get(mac)
@@ -56,7 +74,7 @@ class SharedPayloads:
             return stored.result()
         try:
             packed = Patience().call(
-                lambda: self._exchange.pack(data, f"shared/{mac}", INLINE_BYTES),
+                lambda: self._exchange.pack(data, f"shared/{mac}", room),
                 what=f"store {what}",
             )
         except BaseException as error:
