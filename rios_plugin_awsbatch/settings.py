@@ -125,18 +125,18 @@ class Settings(_CommonSettings):
         description="Memory of a worker, in MiB; by default that of the job definition.",
     )
     modules: str = Field(
-        "",
+        default="",
         pattern=r"^[\w., ]*$",
         description="Modules for the workers, separated by commas, besides those of your own that "
         "the script imports; with `none` only those named here, if any.",
     )
     modules_limit: int = Field(
-        50 * MIB,
+        default=50 * MIB,
         ge=0,
         description="Bytes that the files of these modules may have.",
     )
     env: Env = Field(
-        (),
+        default=(),
         description="Variables for the workers, separated by commas: `NAME=value`, `NAME` as it is "
         "set here, or `gdal` for those of GDAL, PROJ and rasterio that are set here.",
     )

@@ -69,6 +69,7 @@ def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]
         "AWS_VIRTUAL_HOSTING": "FALSE",
         "NO_PROXY": unproxied,
         "no_proxy": unproxied,
+        "RIOS_AWSBATCH_EMBEDDED": "1",
         "RIOS_AWSBATCH_REGION": region,
         "RIOS_AWSBATCH_STACK": stack,
     }

@@ -29,7 +29,7 @@ from rios_plugin_awsbatch.wire.runtime import ModuleFile
 from .module_files import Room, read_file, read_package
 from .module_metadata import metadata_of
 
-__all__ = ["LocalModules"]
+__all__ = ["LocalModules", "is_installed", "top_levels_in"]
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class LocalModules:
                     files = read[name].files.items()
                     sources += [file.content for path, file in files if path.endswith(".py")]
             # What a function imports, main may never import.
-            found = {name: source for source in sources for name in _names_in(source) - known}
+            found = {name: source for source in sources for name in top_levels_in(source) - known}
             waiting = [
                 name
                 for name, source in found.items()
@@ -215,6 +215,13 @@ def _spec_of(module: types.ModuleType | None) -> ModuleSpec | None:
     return spec if isinstance(spec, ModuleSpec) else None
 
 
+def is_installed(module: types.ModuleType) -> bool:
+    """Return whether a module is installed in site-packages."""
+    spec = _spec_of(module)
+    places = [] if spec is None else _places(spec)
+    return any(not _INSTALLED.isdisjoint(place.split(os.sep)) for place in places)  # noqa: PTH206 - as above
+
+
 def _spec_named(name: str) -> ModuleSpec | None:
     module = sys.modules.get(name)
     if module is not None:
@@ -266,7 +273,7 @@ def _source_of_main() -> bytes:
     return b""
 
 
-def _names_in(source: bytes) -> set[str]:
+def top_levels_in(source: bytes) -> set[str]:
     """Return the names of the top level that a source may import: quick, but not exact."""
     names: set[str] = set()
     for match in _IMPORT.finditer(source):

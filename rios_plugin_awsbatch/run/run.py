@@ -46,6 +46,7 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 from .closing import Closing
 from .exits import signals_deferred
 from .launch import worker_overrides
+from .luck import warn_of_paths
 from .pending import Pending, TaskFuture
 from .receiver import Receiver
 from .resources import RunResources
@@ -252,6 +253,7 @@ class Run:
             AWSBatchException: The run is over, or shared arguments cannot be stored.
         """
         self.refuse_unless_open()
+        warn_of_paths(args, kwargs or {})
         name = (name or payload.describe(function))[:NAME_CHARACTERS]
         if not isinstance(function, Payload):
             function = self.share(function, "Function")

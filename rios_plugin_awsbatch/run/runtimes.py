@@ -12,6 +12,7 @@ from rios_plugin_awsbatch.wire.messages import Payload
 from rios_plugin_awsbatch.wire.runtime import pack_runtime
 from rios_plugin_awsbatch.wire.variables import env_items, is_gdal_variable, resolved
 
+from .luck import warn_of_packages
 from .modules import LocalModules
 
 __all__ = ["SUBMITTED_FILES", "Runtimes"]
@@ -62,17 +63,23 @@ class Runtimes:
                 self._packed = pack_runtime(files, variables) if files or variables else None
             return self._packed
 
-    def note(self, function: Payload, store: Callable[[bytes], Payload]) -> None:
+    def note(self, function: str, pickled: bytes, store: Callable[[bytes], Payload]) -> None:
         """Have the runtime of now go with a function.
 
         Args:
-            function: The function, as it has just been shared.
+            function: The function's MAC.
+            pickled: The function.
             store: Stores a runtime, once.
         """
         packed = self.packed()
         runtime = None if packed is None else store(packed)
         with self._lock:
-            self._by_function[function.mac] = runtime
+            new = function not in self._by_function
+            self._by_function[function] = runtime
+            files = self._modules.files()
+        if new:
+            texts = (file.content for name, file in files.items() if name.endswith(".py"))
+            warn_of_packages(pickled, texts)
 
     def of(self, function: Payload) -> Payload | None:
         """Return the runtime that goes with a function."""

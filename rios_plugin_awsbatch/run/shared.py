@@ -55,14 +55,15 @@ class SharedPayloads:
         data = payload.dumps(value, what, compression=self._compression)
         shared = self._stored(data, what, INLINE_BYTES)
         if callable(value):
-            self._runtimes.note(
-                shared, lambda packed: self._stored(packed, "your modules", INLINE_RUNTIME)
-            )
+            self._runtimes.note(shared.mac, data, self._store_runtime)
         return shared
 
     def runtime_of(self, function: Payload) -> Payload | None:
         """Return what goes with a function."""
         return self._runtimes.of(function)
+
+    def _store_runtime(self, packed: bytes) -> Payload:
+        return self._stored(packed, "your modules", INLINE_RUNTIME)
 
     def _stored(self, data: bytes, what: str, room: int) -> Payload:
         mac = self._exchange.key.mac(data)
