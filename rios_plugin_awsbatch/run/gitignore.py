@@ -32,13 +32,14 @@ class GitIgnore:
     """The rules that hold in a folder and, as far as they were read, in those below it.
 
     Args:
-        folder: The folder. Rules of the folders above it hold too, up to the repository's.
+        folder: The folder. The rules of the folders above it hold too, up to that of the
+            repository; if there is none, those of the next one above.
     """
 
     def __init__(self, folder: Path) -> None:
         self._rules: list[_Rule] = []
         above = [folder, *folder.parents]
-        root = next((one for one in above if (one / ".git").exists()), folder)
+        root = next((one for one in above if (one / ".git").exists()), folder.parent)
         for one in reversed(above[: above.index(root) + 1]):
             self.read(one)
 

@@ -13,6 +13,7 @@ from rios_plugin_awsbatch.wire.runtime import ModuleFile
 
 __all__ = ["metadata_of"]
 
+_INSTALLED: Final = {"site-packages", "dist-packages"}
 _TEXTS: Final = {"METADATA": "METADATA", "PKG-INFO": "METADATA", "entry_points.txt": ""}
 
 
@@ -23,7 +24,9 @@ def metadata_of(name: str, places: Iterable[Path]) -> dict[str, ModuleFile]:
         name: The module's name.
         places: Its folder, or its file.
     """
-    folders = {folder for place in places for folder in (place, *place.parents)}
+    # A virtual environment often stands in the folder of a project.
+    own = [place for place in places if _INSTALLED.isdisjoint(place.parts)]
+    folders = {folder for place in own for folder in (place, *place.parents)}
     found = [one for root, one in _editable() if root in folders]
     if not found:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
@@ -49,8 +52,7 @@ def _root(distribution: importlib.metadata.Distribution) -> Path | None:
             if origin.get("dir_info", {}).get("editable"):
                 return Path(unquote(urlsplit(origin["url"]).path))
     folder = Path(str(distribution.locate_file("")))
-    installed = {"site-packages", "dist-packages"} & {*folder.parts}
-    return None if installed else folder.absolute()
+    return folder.absolute() if _INSTALLED.isdisjoint(folder.parts) else None
 
 
 def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[str, ModuleFile]]:

@@ -79,14 +79,12 @@ def ignored_by_us(root, folder):
         if place != str(folder):
             rules.read(Path(place))
         for name in list(folders):
-            path = os.path.join(place, name)
+            path = f"{place}/{name}"
             if rules.names(path, is_folder=True):
                 folders.remove(name)
                 left_out |= {file for file in Path(path).rglob("*") if file.is_file()}
         left_out |= {
-            Path(place, name)
-            for name in names
-            if rules.names(os.path.join(place, name), is_folder=False)
+            Path(place, name) for name in names if rules.names(f"{place}/{name}", is_folder=False)
         }
     return {path.relative_to(root).as_posix() for path in left_out} & {*FILES}
 

@@ -32,7 +32,7 @@ def archive(*names, mode=0o100644):
 
 
 def test_it_comes_out_as_it_went_in(tmp_path):
-    """Contents, names, programs and variables; also those with a newline or bytes that are no text."""
+    """Contents, names, programs and variables, also those that are no plain text."""
     assert unpack_runtime(pack_runtime(FILES, VARIABLES), tmp_path) == VARIABLES
     found = {
         path.relative_to(tmp_path / MODULES).as_posix(): ModuleFile(

@@ -66,7 +66,7 @@ def test_what_is_named_wins_over_gdal():
 )
 def test_what_names_no_variable_is_refused(given):
     """The error does not repeat the value, which may be secret."""
-    with pytest.raises(ValueError, match="variable|text") as caught:
+    with pytest.raises(ValueError, match=r"variable|text") as caught:
         env_items(given)
     assert "=1" not in str(caught.value)
 
@@ -74,12 +74,12 @@ def test_what_names_no_variable_is_refused(given):
 @pytest.mark.parametrize("given", ["NOWHERE", "NEW=.tif,.vrt"])
 def test_a_name_without_a_value_here_is_one_sentence(given):
     """The rest of a value behind its comma looks like a name: the error thinks of that."""
-    with pytest.raises(SettingsError, match="is not set here.* has a comma"):
+    with pytest.raises(SettingsError, match=r"is not set here.* has a comma"):
         resolved(env_items(given), HERE)
 
 
 def test_a_value_that_no_process_can_have_is_refused():
     """Linux limits a variable to 128 KiB."""
     assert resolved(env_items({"LONG": "x" * 100_000}), {})
-    with pytest.raises(SettingsError, match="LONG .* has 131077 bytes"):
+    with pytest.raises(SettingsError, match=r"LONG .* has 131077 bytes"):
         resolved(env_items({"LONG": "x" * 131_072}), {})
