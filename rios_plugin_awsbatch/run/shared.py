@@ -10,6 +10,7 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload
+from rios_plugin_awsbatch.wire.task_function import TaskFunction
 
 from .runtimes import Runtimes
 from .sender import about_sending
@@ -54,7 +55,7 @@ class SharedPayloads:
         """
         data = payload.dumps(value, what, compression=self._compression)
         shared = self._stored(data, what, INLINE_BYTES)
-        if callable(value):
+        if callable(value) or isinstance(value, TaskFunction):
             self._runtimes.note(shared.mac, data, self._store_runtime)
         return shared
 
