@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["adapted", "client_environment", "container_environment"]
+__all__ = ["adapted", "client_environment", "container_environment", "job_environment"]
 
 # Retries are the client's own business. Any other AWS_* variable might lead it to another AWS.
 _KEPT_AWS: Final = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
@@ -106,6 +106,18 @@ def container_environment(base: Mapping[str, str], packages: Path) -> dict[str, 
     kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
     _link_packages(packages)
     return {**kept, **_IMAGE, "PYTHONPATH": str(packages)}
+
+
+def job_environment(container: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a job.
+
+    Args:
+        container: From `container_environment`.
+        given: What the job definition and the request say. A PYTHONPATH of theirs does not hide
+            what every image has.
+    """
+    path = filter(None, [given.get("PYTHONPATH"), container.get("PYTHONPATH")])
+    return {**container, **given, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def _link_packages(folder: Path) -> None:
