@@ -46,7 +46,6 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 from .closing import Closing
 from .exits import signals_deferred
 from .launch import worker_overrides
-from .luck import warn_of_paths
 from .pending import Pending, TaskFuture
 from .receiver import Receiver
 from .resources import RunResources
@@ -253,15 +252,12 @@ class Run:
             AWSBatchException: The run is over, or shared arguments cannot be stored.
         """
         self.refuse_unless_open()
-        warn_of_paths(args, kwargs or {})
         name = (name or payload.describe(function))[:NAME_CHARACTERS]
         if not isinstance(function, Payload):
             function = self.share(function, "Function")
         if shared is not None and not isinstance(shared, Payload):
             shared = self.share(shared, f"The shared arguments of {name}")
-        compression = self._settings.compression
-        what = f"An argument of {name}"
-        arguments = payload.dumps((args, kwargs or {}), what, compression=compression)
+        arguments = self._shared.arguments(args, kwargs or {}, name)
         number, future = self._pending.add(name, len(arguments))
         self._totals.note_sent(len(arguments))
         self._watcher.wake()
@@ -284,8 +280,6 @@ class Run:
             PicklingError: It cannot be pickled.
             AWSBatchException: It cannot be stored.
         """
-        if callable(value):
-            what = f"{what} {payload.describe(value)}"
         return self._shared.share(value, what)
 
     def content(self, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What many tasks share: functions and arguments, pickled as they are, and stored once per run."""
+"""What tasks have: functions and arguments; what many share is stored once per run."""
 
 import threading
 from concurrent.futures import Future
@@ -12,6 +12,7 @@ from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload
 from rios_plugin_awsbatch.wire.task_function import TaskFunction
 
+from .luck import warn_of_paths
 from .runtimes import Runtimes
 from .sender import about_sending
 from .statistics import Totals
@@ -53,11 +54,23 @@ class SharedPayloads:
             PicklingError: It cannot be pickled.
             AWSBatchException: It, or the runtime that goes with it, cannot be stored.
         """
+        if callable(value):
+            what = f"{what} {payload.describe(value)}"
         data = payload.dumps(value, what, compression=self._compression)
         shared = self._stored(data, what, INLINE_BYTES)
         if callable(value) or isinstance(value, TaskFunction):
             self._runtimes.note(shared.mac, data, self._store_runtime)
         return shared
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> bytes:
+        """Pickle the arguments of one task.
+
+        Raises:
+            PicklingError: They cannot be pickled.
+        """
+        warn_of_paths(args, kwargs)
+        what = f"An argument of {name}"
+        return payload.dumps((args, kwargs), what, compression=self._compression)
 
     def runtime_of(self, function: Payload) -> Payload | None:
         """Return what goes with a function."""
