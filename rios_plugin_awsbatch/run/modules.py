@@ -54,6 +54,7 @@ _LIBRARIES: Final = tuple(
 )
 # IPython's autoreload puts new code into functions, without a trace in the module.
 _AUTORELOAD: Final = "IPython.extensions.autoreload"
+_CELLS: Final = "In"  # IPython's list of what was entered
 _IMPORT: Final = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([\w., \t]+))", re.MULTILINE
 )
@@ -92,7 +93,7 @@ class LocalModules:
         self._named = [name for name in given if name not in ("", NONE)]
         self._limit = limit
         self._elsewhere = None if elsewhere is None else f"{os.path.abspath(elsewhere)}{os.sep}"  # noqa: PTH100 - as above
-        self._count = 0  # of all modules in main, when it was last looked at them
+        self._state = (0, 0)  # see `_state_of_main`, when it was last looked at
         self._read: dict[str, _Read] = {}
         self._files: dict[str, ModuleFile] = {}
 
@@ -102,8 +103,9 @@ class LocalModules:
         Raises:
             ModulesError: A module that is named is not there, cannot be read, or is too large.
         """
-        if self._count != len(sys.modules) or self._loaded_anew():
-            self._count = len(sys.modules)
+        state = _state_of_main()
+        if state != self._state or self._loaded_anew():
+            self._state = state
             self._read = self._read_all()
             files = {path: file for one in self._read.values() for path, file in one.files.items()}
             if files != self._files:
@@ -125,7 +127,7 @@ class LocalModules:
         imported = {} if self._only_named else self._imported()
         waiting = list(dict.fromkeys([*imported, *self._named]))
         known = {*waiting, *_NEVER}
-        sources = [] if self._only_named else [_source_of_main()]
+        sources = [] if self._only_named else _sources_of_main()
         read: dict[str, _Read] = {}
         while waiting or sources:
             for name in waiting:
@@ -266,11 +268,17 @@ def _stamps(specs: Mapping[str, ModuleSpec]) -> _Stamps:
     return stamps
 
 
-def _source_of_main() -> bytes:
-    """Return the text of the script; empty in a notebook."""
+def _sources_of_main() -> list[bytes]:
+    """Return the text of the script, or those of the cells of a notebook."""
+    main = sys.modules.get("__main__")
     with contextlib.suppress(OSError, TypeError, AttributeError):
-        return Path(sys.modules["__main__"].__file__ or "").read_bytes()
-    return b""
+        return [Path(getattr(main, "__file__", "")).read_bytes()]
+    return [str(cell).encode(errors="replace") for cell in getattr(main, _CELLS, [])]
+
+
+def _state_of_main() -> tuple[int, int]:
+    """Return how many modules and cells there are in main: a new one may bring something."""
+    return len(sys.modules), len(getattr(sys.modules.get("__main__"), _CELLS, []))
 
 
 def top_levels_in(source: bytes) -> set[str]:

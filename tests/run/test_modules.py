@@ -138,6 +138,18 @@ def test_what_a_function_imports_travels(own):
     assert set(found) == {"rab7.py", "rab8.py", "rab9.py"}
 
 
+def test_what_a_cell_imports_travels(own, monkeypatch):
+    """A notebook has no file, but IPython keeps the cells."""
+    write(own, rab21_py="", rab22_py="")
+    notebook = types.ModuleType("__main__")
+    notebook.In = ["", "def f():\n    import rab21\n    return rab21", "this is no Python"]
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    modules = LocalModules("", LIMIT)
+    assert set(travelling(modules, "rab21", "rab22")) == {"rab21.py"}
+    notebook.In.append("def g():\n    from rab22 import x")
+    assert set(travelling(modules, "rab21", "rab22")) == {"rab21.py", "rab22.py"}
+
+
 def test_workers_get_the_code_that_main_has(own):
     """An edit counts when main has loaded the module anew, however often it is looked at."""
     write(own, rab11_py="x = 1", rab12_py="x = 1")
