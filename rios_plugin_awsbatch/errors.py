@@ -7,6 +7,7 @@ __all__ = [
     "ImageError",
     "LackingError",
     "MessageError",
+    "ModulesError",
     "PayloadError",
     "PicklingError",
     "RemoteError",
@@ -39,6 +40,10 @@ class ImageError(AWSBatchException):
 
 class SubmissionError(AWSBatchException):
     """A main job cannot be submitted or found, or its files cannot be sent, fetched or verified."""
+
+
+class ModulesError(AWSBatchException):
+    """A module of the user's own cannot travel to the workers, or not be imported there."""
 
 
 class MessageError(AWSBatchException):

@@ -7,15 +7,17 @@ also be set by the variables that RIOS's own module reads.
 import functools
 import logging
 import os
-from typing import Any, Final, Literal, TypedDict, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import SettingsError
 from rios_plugin_awsbatch.wire.compression import Compression
+from rios_plugin_awsbatch.wire.variables import env_items, resolved
 
 __all__ = [
     "RIOS_REGION",
@@ -36,6 +38,10 @@ MIB = 1024 * KIB
 INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
 
+# What a user may give; a model holds it as a tuple of items.
+Env: TypeAlias = Annotated[
+    tuple[str, ...] | Mapping[str, str] | str, NoDecode, BeforeValidator(env_items)
+]
 AnySettings = TypeVar("AnySettings", bound="_CommonSettings")
 
 
@@ -147,6 +153,22 @@ class Settings(_CommonSettings):
         ge=4,
         description="Memory of a worker, in MiB; by default that of the job definition.",
     )
+    modules: str = Field(
+        default="",
+        pattern=r"^[\w., ]*$",
+        description="Modules for the workers, separated by commas, besides those of your own that "
+        "the script imports; with `none` only those named here, if any.",
+    )
+    modules_limit: int = Field(
+        default=50 * MIB,
+        ge=0,
+        description="Bytes that the files of these modules may have.",
+    )
+    env: Env = Field(
+        default=(),
+        description="Variables for the workers, separated by commas: `NAME=value`, `NAME` as it is "
+        "set here, or `gdal` for those of GDAL, PROJ and rasterio that are set here.",
+    )
     startup_timeout: float = Field(
         default=900.0,
         gt=0,
@@ -176,6 +198,14 @@ class Settings(_CommonSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _variables_have_values(self) -> "Settings":
+        try:
+            resolved(env_items(self.env), os.environ)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return self
+
 
 class SettingsOverrides(TypedDict, total=False):
     """The fields of `Settings`, for functions that take them as keywords; a test compares both."""
@@ -197,6 +227,9 @@ class SettingsOverrides(TypedDict, total=False):
     job_definition: str | None
     vcpus: float | None
     memory: int | None
+    modules: str
+    modules_limit: int
+    env: tuple[str, ...] | Mapping[str, str] | str
     startup_timeout: float
     warm_timeout: float
     memory_limit: int
@@ -282,5 +315,6 @@ def _sentence(model: type[BaseSettings], problem: Any) -> str:
     name = next((name for name in names if name in os.environ), names[0])
     if problem["type"] == "missing":
         return f"{name} is not set; the run sets it for its workers, which Batch starts."
-    value = "" if "KEY" in name else f"={problem['input']!r}"
+    hidden = "KEY" in name or place == "env"  # may be secret
+    value = "" if hidden else f"={problem['input']!r}"
     return f"{name}{value} cannot be used: {message}."

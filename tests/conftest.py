@@ -16,7 +16,12 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure():
-    """Let the scripts that tests start hear Ctrl-C, which a CI in the background may ignore."""
+    """Let the scripts that tests start hear Ctrl-C, which a CI in the background may ignore.
+
+    The folder `tests` does not go to the workers of each run: what they are to call is pickled by
+    value.
+    """
+    os.environ.setdefault("RIOS_AWSBATCH_MODULES", "none")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

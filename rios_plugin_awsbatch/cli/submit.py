@@ -68,7 +68,7 @@ _FILE = click.Path(path_type=Path)
     "variables",
     metavar="NAME[=VALUE]",
     multiple=True,
-    help="A variable for the job; may be repeated.  [default: none]",
+    help="A variable for the job and its workers; may be repeated.  [default: none]",
 )
 @click.option("--follow", is_flag=True, help="Show the job's log, and exit as the job does.")
 @click.argument("arguments", metavar="[SCRIPT.py] [-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
@@ -129,7 +129,7 @@ def _variable(given: str) -> tuple[str, str]:
             problem = f"{name} is not set here; give {name}=VALUE."
             raise click.BadParameter(problem, param_hint="--env")
         value = os.environ[name]
-    if not name or name.startswith("AWS_BATCH"):
+    if not name or name.startswith("AWS_BATCH") or "," in name or name.split() != [name]:
         problem = f"{given!r} does not name a variable that a job can have."
         raise click.BadParameter(problem, param_hint="--env")
     return name, value

@@ -14,19 +14,14 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
+
+from rios_plugin_awsbatch.wire.variables import is_local_path, looks_secret
 
 __all__ = ["ProcessState", "WarningFilter", "current_state"]
 
 # In this order: since GDAL 3.7, what is said to gdal holds for ogr and osr too.
 _MODULES: Final[tuple[str, ...]] = ("osgeo.gdal", "osgeo.ogr", "osgeo.osr")
-_SECRET_PARTS: Final = {"KEY", "KEYS", "SAS", "AUTHORIZATION", "PROFILE", "COOKIE", "ROLE"}
-_SECRET_WORDS: Final = re.compile(
-    "SECRET|PASSW|PWD|TOKEN|HEADER|CREDENTIAL|OAUTH|BEARER|PRIVATE|CONNECTION_STRING|ACCESS_KEY"
-)
-_URL_WITH_USER: Final = re.compile("://[^/@]*@")  # a name alone may be a token
-_SIGNED_URL: Final = re.compile(r"[?&](?:sig|[\w-]*(?:signature|token|key))=", re.IGNORECASE)
 _OF_THE_MACHINE: Final = {"GDAL_CACHEMAX"}  # main's memory is not the worker's
 # The modes that call a function or an object of main's are not reproduced.
 _NUMPY_MODES: Final = {"ignore", "warn", "raise", "print"}
@@ -132,7 +127,7 @@ def current_state() -> ProcessState:
     """Return the state of this process and thread."""
     gdal, numpy = sys.modules.get(_MODULES[0]), sys.modules.get("numpy")
     options = {} if gdal is None else _options(gdal)
-    secret = {name for name, value in options.items() if _is_secret(name, value)}
+    secret = {name for name, value in options.items() if looks_secret(name, value)}
     errors = {} if numpy is None else numpy.geterr()
     return ProcessState(
         raises=_exceptions(),
@@ -180,22 +175,9 @@ def _set_exceptions(raises: Mapping[str, bool]) -> None:
         modules["osgeo.gdal"].DontUseExceptions()
 
 
-def _is_secret(name: str, value: str) -> bool:
-    upper = name.upper()
-    return bool(
-        _SECRET_WORDS.search(upper)
-        or _SECRET_PARTS & set(upper.split("_"))
-        or _URL_WITH_USER.search(value)
-        or _SIGNED_URL.search(value)
-    )
-
-
 def _is_of_the_machine(name: str, value: str) -> bool:
     """Return whether an option is about main's machine: its memory, or a path of its disk."""
-    if name.upper() in _OF_THE_MACHINE:
-        return True
-    path = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
-    return path and not value.startswith("/vsi")
+    return name.upper() in _OF_THE_MACHINE or is_local_path(value)
 
 
 def _options(gdal: Any) -> dict[str, str]:

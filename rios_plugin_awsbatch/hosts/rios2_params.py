@@ -31,6 +31,8 @@ class ExtraParams(BaseModel):
         idle_timeout: See `stack`.
         visibility_timeout: See `stack`.
         max_attempts: See `stack`.
+        env: Variables for the workers, a dictionary, or text as in the setting of this name.
+        modules: See `stack`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +50,8 @@ class ExtraParams(BaseModel):
     idle_timeout: float | None = None
     visibility_timeout: int | None = None
     max_attempts: int | None = None
+    env: dict[str, str] | list[str] | str | None = None
+    modules: str | None = None
 
     def settings(self) -> Settings:
         """Return the settings that these and the environment make.

@@ -21,6 +21,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import archive_key, record_key
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.programs import configure_logging, errors_as_sentences, exit_status
+from rios_plugin_awsbatch.run.runtimes import SUBMITTED_FILES
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.stack.outputs import read_stack
 
@@ -52,7 +53,13 @@ class _Script:
 
     def run(self, files: Files) -> int:
         """Run the script and return its exit status, as a shell has it."""
-        environment = {**os.environ, "PYTHONPATH": files.python_path(), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": files.python_path(),
+            "PYTHONUNBUFFERED": "1",
+            # Workers fetch these themselves.
+            SUBMITTED_FILES: str(files.folder.parent),
+        }
         script = files.folder / files.manifest.script
         self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is the purpose
             [sys.executable, str(script), *files.manifest.arguments],

@@ -7,6 +7,7 @@ else the next submission, or ``rios-awsbatch clean`` (see `sweep`).
 
 import contextlib
 import dataclasses
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.settings import Settings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.store import PayloadStore
+from rios_plugin_awsbatch.wire.variables import env_items, resolved
 
 from .definitions import definition_for, wanted_image
 from .pack import Script, pack
@@ -148,8 +150,8 @@ def _deregister(clients: Clients, identity: str, definition: str) -> None:
 def _environment(settings: Settings, stack: StackOutputs, options: JobOptions) -> dict[str, str]:
     """Return the main job's variables: the settings given here, the stack, and the options."""
     names = {field: known[0] for field, known in variables(type(settings)).items()}
-    # This script's own files are not those of the job.
-    given = settings.model_fields_set - {"submission"}
+    # This script's own files are not those of the job, and its variables have values here.
+    given = settings.model_fields_set - {"submission", "env"}
     values = {
         **{field: getattr(settings, field) for field in sorted(given)},
         "region": settings.region,
@@ -159,7 +161,22 @@ def _environment(settings: Settings, stack: StackOutputs, options: JobOptions) -
     environment = {names[field]: str(value) for field, value in values.items()}
     if options.threads is not None:
         environment |= {"RIOS_DFLT_JOBMGRTYPE": "AWSBatch", THREADS: str(options.threads)}
-    return environment | dict(options.environment)
+    return environment | _for_workers(settings, options, names["env"])
+
+
+def _for_workers(settings: Settings, options: JobOptions, name: str) -> dict[str, str]:
+    """Return the variables of the main job that its workers get too, and the one that says so."""
+    here = {**os.environ, **options.environment}
+    variables = resolved(env_items(settings.env), here) | dict(options.environment)
+    said = [variables.pop(name)] if name in variables else []
+    # What the script's process has as PYTHONPATH is about the main job's own disk.
+    forwarded = [
+        f"{one}={value}" if one == "PYTHONPATH" else one
+        for one, value in variables.items()
+        if not one.startswith(("RIOS_AWSBATCH_", "RIOS_DFLT_"))
+    ]
+    everything = [*said, *forwarded]
+    return variables | ({name: ",".join(everything)} if everything else {})
 
 
 def _submit_job(  # noqa: PLR0913, PLR0917 - each is one fact about the job

@@ -1,12 +1,13 @@
 """Environment variables: those that lead a process to the embedded AWS, and those of jobs."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["adapted", "client_environment", "container_environment"]
+__all__ = ["adapted", "client_environment", "container_environment", "job_environment"]
 
 # Retries are the client's own business. Any other AWS_* variable might lead it to another AWS.
 _KEPT_AWS: Final = {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
@@ -19,8 +20,8 @@ _FOREIGN: Final = {
     "RIOSInQueue",
     "RIOSOutQueue",
 }
-# What an image has: where programs and data are, and the language.
-_IMAGE_NAMES: Final = {
+# Where programs and libraries are on this machine, and the language: what an image has of its own.
+_MACHINE_NAMES: Final = {
     "PATH",
     "HOME",
     "LANG",
@@ -29,7 +30,17 @@ _IMAGE_NAMES: Final = {
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
 }
-_IMAGE_PREFIXES: Final = ("LC_", "PYTHON", "COVERAGE_", "COV_CORE_", "GDAL", "PROJ")
+# The latter are for measuring the coverage of jobs by tests; no other program knows them.
+_MACHINE_PREFIXES: Final = ("LC_", "COVERAGE_", "COV_CORE_")
+# What image/Dockerfile sets, but for pip.
+_IMAGE: Final = {
+    "PYTHONUNBUFFERED": "1",
+    "GDAL_HTTP_MAX_RETRY": "8",
+    "GDAL_HTTP_RETRY_DELAY": "2",
+    "VSI_CACHE": "TRUE",
+}
+# What every image has. Here, it may be a checkout or stand on PYTHONPATH.
+_IMAGE_PACKAGES: Final = ("rios_plugin_awsbatch", "rios", "osgeo")
 
 
 def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]:
@@ -58,6 +69,7 @@ def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]
         "AWS_VIRTUAL_HOSTING": "FALSE",
         "NO_PROXY": unproxied,
         "no_proxy": unproxied,
+        "RIOS_AWSBATCH_EMBEDDED": "1",
         "RIOS_AWSBATCH_REGION": region,
         "RIOS_AWSBATCH_STACK": stack,
     }
@@ -77,22 +89,44 @@ def adapted(base: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
     return {**kept, **environment}
 
 
-def container_environment(base: Mapping[str, str], python: str) -> dict[str, str]:
+def container_environment(base: Mapping[str, str], python: str, packages: Path) -> dict[str, str]:
     """Return a job's own variables: what its image would have, and nothing of the submitter's.
 
     Args:
-        base: The server's own variables.
+        base: The server's environment.
         python: The interpreter that the image has, beside which its programs are.
+        packages: An empty folder, for what every image has and this Python's site-packages have
+            not. Jobs cannot import anything else that stands beside it.
     """
     kept = {
         name: value
         for name, value in base.items()
-        if name in _IMAGE_NAMES or name.startswith(_IMAGE_PREFIXES)
+        if name in _MACHINE_NAMES or name.startswith(_MACHINE_PREFIXES)
     }
-    if python != sys.executable:
-        # They would lead another interpreter to this one's modules.
-        for name in ("PYTHONPATH", "PYTHONHOME"):
-            kept.pop(name, None)
     programs = str(Path(python).parent)
     kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
-    return kept
+    if python != sys.executable:  # it has packages of its own
+        return {**kept, **_IMAGE}
+    _link_packages(packages)
+    return {**kept, **_IMAGE, "PYTHONPATH": str(packages)}
+
+
+def job_environment(container: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a job.
+
+    Args:
+        container: From `container_environment`.
+        given: What the job definition and the request say. A PYTHONPATH of theirs does not hide
+            what every image has.
+    """
+    path = filter(None, [given.get("PYTHONPATH"), container.get("PYTHONPATH")])
+    return {**container, **given, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _link_packages(folder: Path) -> None:
+    """Make links to what every image has, unless it is installed where jobs find it."""
+    for name in _IMAGE_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        (place, *_) = (spec and spec.submodule_search_locations) or [""]
+        if place and not {"site-packages", "dist-packages"} & {*Path(place).parts}:
+            (folder / name).symlink_to(Path(place).absolute(), target_is_directory=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from .environment import job_environment
 from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
 from .processes import JobProcess
 
@@ -184,9 +185,7 @@ class Scheduler:
         """Start a job's process, unless the job has been stopped."""
         command = job.spec.command or (_ENTRY_POINT,)
         environment = {
-            **self._environment,
-            "TMPDIR": str(folder),
-            **job.spec.environment,
+            **job_environment({**self._environment, "TMPDIR": str(folder)}, job.spec.environment),
             **_identity(job),
         }
         # Starting takes a moment. Whoever stops the job meanwhile must find the process.

@@ -64,8 +64,10 @@ def _application(middleware: str | None) -> Any:
 
 
 def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
+    packages = scratch / "packages"
+    packages.mkdir()
     environment = {
-        **container_environment(os.environ, options.worker_python),
+        **container_environment(os.environ, options.worker_python, packages),
         **client_environment(options.endpoint, options.region, options.stack),
     }
     logs = JobLogs(options.region, shown=options.logs)

@@ -53,6 +53,7 @@ from .pending import Pending, TaskFuture
 from .receiver import Receiver
 from .resources import RunResources
 from .roster import Roster
+from .runtimes import Runtimes
 from .sender import OutgoingTask, Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
@@ -80,15 +81,17 @@ def start_run(settings: Settings, stack: StackOutputs, clients: Clients, workers
         workers: How many workers.
 
     Raises:
+        ModulesError: A module of the user's cannot travel.
         StackError: The bucket or a queue cannot be used.
         WorkersError: Batch does not take the workers' job, or their image has another Python.
     """
+    runtimes = Runtimes(settings)  # before anything is made that costs money
     stack = with_chosen_image(clients, stack)
     secret = RunKey.new_secret()
     resources = RunResources(settings, stack, clients, RunKey(new_run_id(), secret))
     with contextlib.ExitStack() as undo:
         undo.callback(resources.delete)
-        run = Run(settings, stack, clients, resources, resources.make(), secret, workers)
+        run = Run(settings, stack, clients, resources, resources.make(), secret, workers, runtimes)
         undo.callback(run.close)
         run.start()
         undo.pop_all()
@@ -106,6 +109,7 @@ class Run:
         exchange: The queues, the store and the key.
         secret: The run's secret, for the workers.
         workers: How many workers.
+        runtimes: What goes with functions.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what `start_run` has made
@@ -117,6 +121,7 @@ class Run:
         exchange: Exchange,
         secret: str,
         workers: int,
+        runtimes: Runtimes,
     ) -> None:
         self.run_id = exchange.key.run
         self._owner = os.getpid()
@@ -131,7 +136,7 @@ class Run:
         self._totals = Totals()
         self._roster = Roster(self.run_id)
         self._pending = Pending(exchange, self._roster, self._totals)
-        self._shared = SharedPayloads(exchange, self._totals, settings.compression)
+        self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
         inventory = resources.inventory
         self._workforce = Workforce(
             clients.batch,
@@ -256,14 +261,13 @@ class Run:
             function = self.share(function, "Function")
         if shared is not None and not isinstance(shared, Payload):
             shared = self.share(shared, f"The shared arguments of {name}")
-        compression = self._settings.compression
-        what = f"An argument of {name}"
-        arguments = payload.dumps((args, kwargs or {}), what, compression=compression)
+        arguments = self._shared.arguments(args, kwargs or {}, name)
         number, future = self._pending.add(name, len(arguments))
         self._totals.note_sent(len(arguments))
         self._watcher.wake()
         try:
-            self._sender.put(OutgoingTask(number, name, function, shared, arguments))
+            runtime = self._shared.runtime_of(function)
+            self._sender.put(OutgoingTask(number, name, function, shared, arguments, runtime))
         except BaseException:  # Ctrl-C while it waits for room: nobody has the future
             future.cancel()
             raise
@@ -280,8 +284,6 @@ class Run:
             PicklingError: It cannot be pickled.
             AWSBatchException: It cannot be stored.
         """
-        if callable(value):
-            what = f"{what} {payload.describe(value)}"
         return self._shared.share(value, what)
 
     def _dismiss(self) -> None:

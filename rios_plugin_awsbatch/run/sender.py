@@ -47,6 +47,7 @@ class OutgoingTask:
         function: The callable.
         shared: Arguments that many tasks have in common.
         arguments: Its own, pickled.
+        runtime: What goes with the function.
     """
 
     number: int
@@ -54,6 +55,7 @@ class OutgoingTask:
     function: Payload
     shared: Payload | None
     arguments: bytes
+    runtime: Payload | None = None
 
     def message(self, arguments: Payload) -> Task:
         """Return the message that asks for it."""
@@ -65,7 +67,14 @@ class OutgoingTask:
             function=self.function,
             shared=self.shared,
             arguments=arguments,
+            runtime=self.runtime,
         )
+
+    @property
+    def size_inline(self) -> int:
+        """Bytes of payloads that ride in the message, without the arguments."""
+        others = (self.function, self.shared, self.runtime)
+        return sum(payload.size_inline for payload in others if payload is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,9 +139,7 @@ class Sender:
 
     def put(self, task: OutgoingTask) -> None:
         """Send `task` soon; waits while too many bytes wait already."""
-        room = self._exchange.inline_limit - task.function.size_inline
-        if task.shared is not None:
-            room -= task.shared.size_inline
+        room = self._exchange.inline_limit - task.size_inline
         size = len(task.arguments)
         if size > room:
             self._budget.acquire(size, self._closed)

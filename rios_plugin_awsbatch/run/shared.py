@@ -1,4 +1,4 @@
-"""What many tasks share: functions and arguments, pickled as they are, and stored once per run."""
+"""What tasks have: functions and arguments; what many share is stored once per run."""
 
 import threading
 from concurrent.futures import Future
@@ -10,13 +10,17 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Payload
+from rios_plugin_awsbatch.wire.task_function import TaskFunction
 
+from .luck import warn_of_paths
+from .runtimes import Runtimes
 from .sender import about_sending
 from .statistics import Totals
 
 __all__ = ["SharedPayloads"]
 
 INLINE_BYTES: Final = 16 * 1024  # up to this size, it rides in every message
+INLINE_RUNTIME: Final = 2 * 1024
 
 
 class SharedPayloads:
@@ -26,12 +30,16 @@ class SharedPayloads:
         exchange: Stores them.
         totals: Counts their bytes.
         compression: How to compress them.
+        runtimes: The runtimes that go with functions.
     """
 
-    def __init__(self, exchange: Exchange, totals: Totals, compression: Compression) -> None:
+    def __init__(
+        self, exchange: Exchange, totals: Totals, compression: Compression, runtimes: Runtimes
+    ) -> None:
         self._exchange = exchange
         self._totals = totals
         self._compression = compression
+        self._runtimes = runtimes
         self._adding = threading.Lock()  # guards `_payloads`
         self._payloads: dict[str, Future[Payload]] = {}  # by MAC; stored, or being stored
 
@@ -44,9 +52,34 @@ class SharedPayloads:
 
         Raises:
             PicklingError: It cannot be pickled.
-            AWSBatchException: It cannot be stored.
+            AWSBatchException: It, or the runtime that goes with it, cannot be stored.
         """
+        if callable(value):
+            what = f"{what} {payload.describe(value)}"
         data = payload.dumps(value, what, compression=self._compression)
+        shared = self._stored(data, what, INLINE_BYTES)
+        if callable(value) or isinstance(value, TaskFunction):
+            self._runtimes.note(shared.mac, data, self._store_runtime)
+        return shared
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> bytes:
+        """Pickle the arguments of one task.
+
+        Raises:
+            PicklingError: They cannot be pickled.
+        """
+        warn_of_paths(args, kwargs)
+        what = f"An argument of {name}"
+        return payload.dumps((args, kwargs), what, compression=self._compression)
+
+    def runtime_of(self, function: Payload) -> Payload | None:
+        """Return what goes with a function."""
+        return self._runtimes.of(function)
+
+    def _store_runtime(self, packed: bytes) -> Payload:
+        return self._stored(packed, "your modules", INLINE_RUNTIME)
+
+    def _stored(self, data: bytes, what: str, room: int) -> Payload:
         mac = self._exchange.key.mac(data)
         with self._adding:
             stored = self._payloads.get(mac)
@@ -56,7 +89,7 @@ class SharedPayloads:
             return stored.result()
         try:
             packed = Patience().call(
-                lambda: self._exchange.pack(data, f"shared/{mac}", INLINE_BYTES),
+                lambda: self._exchange.pack(data, f"shared/{mac}", room),
                 what=f"store {what}",
             )
         except BaseException as error:

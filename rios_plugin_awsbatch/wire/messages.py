@@ -121,6 +121,7 @@ class Task(_Model):
         shared: Arguments that many tasks have in common, a pair (positional, keyword). Workers keep
             their bytes, and every task gets its own copy.
         arguments: The task's own arguments, a pair (positional, keyword).
+        runtime: What the process that computes needs before it unpickles the others.
     """
 
     kind: Literal["task"] = "task"
@@ -132,6 +133,7 @@ class Task(_Model):
     function: Payload
     shared: Payload | None = None
     arguments: Payload
+    runtime: Payload | None = None
 
 
 class Stop(_Model):

@@ -44,6 +44,7 @@ class Call:
         arguments: The pickled pair (positional, keyword).
         attempt: The number of the attempt at the task, from 1.
         compression: How to compress the result.
+        modules: The folder of the modules that main has sent, if there are any.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Call:
     arguments: bytes
     attempt: int
     compression: Compression
+    modules: str | None = None
 
 
 NOT_BEGUN: Final = Measured()

@@ -28,6 +28,7 @@ from rios_plugin_awsbatch.wire.versions import (
 )
 
 from .calls import Cache, Call, Content, Raised, Returned
+from .imports import explained_imports
 
 __all__ = ["main", "serve"]
 
@@ -48,11 +49,22 @@ def serve(connection: "Connection[Any, Any]") -> None:
             call: Call = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
+        if call.modules is not None:
+            _put_on_path(call.modules)
         reply = caller.reply(call)
         if os.getpid() != own_pid:
             # A child that the function forked: its reply would be taken for the next task's.
             os._exit(0)
         connection.send(reply)
+
+
+def _put_on_path(folder: str) -> None:
+    """Let this process, and the Pythons that it starts, import main's modules first of all."""
+    if folder in sys.path:
+        return
+    sys.path.insert(0, folder)
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, others]))
 
 
 class _Caller:
@@ -85,13 +97,16 @@ class _Caller:
         """
         # First of all use both contents, so that the worker's account stays right if one fails.
         shared = None if call.shared is None else self._shared.use(call.shared)
-        function = self._functions.use(call.function).load()
+        lazy = self._functions.use(call.function)
+        with explained_imports(call.name, call.modules):
+            function = lazy.load()
         if isinstance(function, TaskFunction):
             value = function.compute(_context(call, shared, contents))
         else:
-            # Unpickled for each call: a function may change its arguments in place.
-            common, common_keywords = ((), {}) if shared is None else payload.loads(shared)
-            positional, keywords = payload.loads(call.arguments)
+            with explained_imports(call.name, call.modules):
+                # Unpickled for each call: a function may change its arguments in place.
+                common, common_keywords = ((), {}) if shared is None else payload.loads(shared)
+                positional, keywords = payload.loads(call.arguments)
             value = function(*common, *positional, **{**common_keywords, **keywords})
         return payload.dumps(
             value,
@@ -147,8 +162,8 @@ def _writable(name: str) -> str:
 def _raised(error: BaseException, name: str, timing: Measured) -> Raised:
     if isinstance(error, ModuleNotFoundError):
         error.msg = (
-            f"{error} (while a worker prepared or computed {name}; if the module is yours, define "
-            "the function in the script itself, or install the module in the workers' image)"
+            f"{error} (while a worker prepared or computed {name}; install the module in the "
+            "workers' image or, if it is yours, name it in RIOS_AWSBATCH_MODULES)"
         )
         error.args = (error.msg,)
     kind = type(error)

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from rios_plugin_awsbatch.errors import ModulesError
 from rios_plugin_awsbatch.records import Versions
 from rios_plugin_awsbatch.settings import WorkerSettings, variables
 from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.messages import Payload, Task
 
 from .calls import Call, Content, Kept, Raised, Returned
+from .runtimes import NO_RUNTIME, Runtime
 
 __all__ = ["ComputeProcess", "Death"]
 
@@ -25,11 +27,15 @@ _CODE: Final = "from rios_plugin_awsbatch.worker.compute import main; main()"
 _LOOK_SECONDS: Final = 1.0
 
 
-def _environment() -> dict[str, str]:
+def _environment(runtime: Runtime) -> dict[str, str]:
     """Return the environment of the user's code."""
     # Without the run's key, which the code could print into the log.
     (key, *_) = variables(WorkerSettings)["run_key"]
-    return {name: value for name, value in os.environ.items() if name != key}
+    own = {name: value for name, value in os.environ.items() if name != key}
+    given = dict(runtime.variables)
+    if "PYTHONPATH" in own and "PYTHONPATH" in given:  # a submission's files are on it
+        given["PYTHONPATH"] += os.pathsep + own["PYTHONPATH"]
+    return {**own, **given}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,17 +69,20 @@ class ComputeProcess:
     """
 
     def __init__(self) -> None:
+        self._runtime = NO_RUNTIME
+        self._killed = False
         self._start()
 
     def _start(self) -> None:
         self._functions = Kept(FUNCTIONS_KEPT)
         self._shared = Kept(SHARED_KEPT)
+        self._called = False
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 [sys.executable, "-c", _CODE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=_environment(),
+                env=_environment(self._runtime),
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._versions: Versions | None = None
@@ -114,6 +123,7 @@ class ComputeProcess:
             EOFError: The process has died; `replace` says how.
             Exception: Whatever `unpack` raises.
         """
+        self._enter(task.runtime, unpack)
         self.versions()
         contents = [(self._shared, task.shared), (self._functions, task.function)]
         new = {
@@ -127,7 +137,9 @@ class ComputeProcess:
         )
         assert isinstance(function, Content)
         try:
-            call = Call(task.name, function, shared, arguments, attempt, compression)
+            modules = self._runtime.modules
+            call = Call(task.name, function, shared, arguments, attempt, compression, modules)
+            self._called = True
             self._connection.send(call)
         except OSError as error:
             raise EOFError from error
@@ -145,6 +157,33 @@ class ComputeProcess:
         except OSError as error:
             raise EOFError from error
 
+    def _enter(self, payload: Payload | None, unpack: Callable[[Payload], bytes]) -> None:
+        """Have the process be one with this runtime: what is imported already would stay."""
+        if (payload.mac if payload else "") == self._runtime.name:
+            return
+        runtime = Runtime(payload.mac, unpack(payload)) if payload else NO_RUNTIME
+        before, self._runtime = self._runtime, runtime
+        try:
+            if self._called or runtime.variables or before.variables:
+                self._restart()
+        except OSError as error:
+            self._runtime = NO_RUNTIME
+            runtime.close()
+            self._start()
+            raise ModulesError(
+                "The process that computes cannot be started with the variables that main has "
+                f"sent (RIOS_AWSBATCH_ENV): {error.strerror}. Send fewer, or shorter ones."
+            ) from error
+        finally:
+            before.close()
+
+    def _restart(self) -> None:
+        self._process.kill()
+        self.replace()
+        if self._killed:  # meanwhile: the new process is not to begin anything
+            self._process.kill()
+
+
     def replace(self) -> Death:
         """Start another process in place of one that has died; return how it died."""
         death = self.reap()
@@ -157,7 +196,11 @@ class ComputeProcess:
         return Death(self._process.wait())
 
     def kill(self) -> None:
-        """End the process now; `call`, which may be waiting for it, raises EOFError."""
+        """End the process now, and any that takes its place before the next call is made.
+
+        `call`, which may be waiting for it, raises EOFError.
+        """
+        self._killed = True
         self._process.kill()
 
     def close(self) -> None:
@@ -165,3 +208,4 @@ class ComputeProcess:
         self._process.kill()
         self._process.wait()
         self._connection.close()
+        self._runtime.close()

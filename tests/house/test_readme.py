@@ -20,7 +20,7 @@ def settings_table() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, names in variables(Settings).items():
         field = Settings.model_fields[name]
-        default = "" if field.default is None else f"`{field.default}`"
+        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
         lines.append(
             f"| {', '.join(f'`{one}`' for one in names)} | {default} | {field.description} |"
         )

@@ -41,6 +41,50 @@ def test_without_follow_the_job_goes_on_by_itself(stack, script):
 
 
 @pytest.mark.usefixtures("stack")
+def test_variables_reach_the_workers_too(script, monkeypatch):
+    """Those of --env, and those of RIOS_AWSBATCH_ENV here; whatever their values are."""
+    path = script("""
+        import os
+        from rios_plugin_awsbatch import BatchExecutor
+
+        def seen(*names):
+            return [os.environ.get(name) for name in names]
+
+        if __name__ == "__main__":
+            names = "COLOUR", "RAB_HERE", "GDAL_CACHEMAX", "PYTHONPATH"
+            with BatchExecutor(1) as executor:
+                *values, path = executor.submit(seen, *names).result()
+            print(values, path.split(":")[0])
+    """)
+    monkeypatch.setenv("RAB_HERE", "as it is here")
+    monkeypatch.setenv("GDAL_CACHEMAX", "7")
+    monkeypatch.setenv("RIOS_AWSBATCH_ENV", "gdal,RAB_HERE")
+    ended = follow(path, "--env", "COLOUR=a,b\nc", "--env", "PYTHONPATH=/opt/mine")
+    assert r"['a,b\nc', 'as it is here', '7'] /opt/mine" in ended.out, ended
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_modules_of_a_submission_travel_once(script):
+    """Workers fetch the files of a submission themselves."""
+    script("def word():\n    return 'word'\n", "rab_beside.py")
+    path = script("""
+        import os, rab_beside
+        from rios_plugin_awsbatch import BatchExecutor
+
+        def seen():
+            return rab_beside.word(), os.environ["PYTHONPATH"]
+
+        if __name__ == "__main__":
+            with BatchExecutor(1, modules="") as executor:
+                print(*executor.submit(seen).result())
+    """)
+    ended = follow(path, "--folder", str(path.parent))
+    assert "word " in ended.out, ended
+    assert "submission-" in ended.out
+    assert "runtime-" not in ended.out
+
+
+@pytest.mark.usefixtures("stack")
 def test_arguments_and_variables_arrive(script, monkeypatch):
     """ARGS arrive as they are; --threads, --env and the settings here are in its environment."""
     path = script("""

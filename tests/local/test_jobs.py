@@ -1,5 +1,8 @@
 """Jobs are processes, and Batch tells of them as AWS does."""
 
+import importlib.resources
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,17 +57,61 @@ def test_environment_is_the_container_s(account):
     assert not Path(folder).exists(), "a job's own folder goes with it"
 
 
+MAINS = {
+    "SECRET_OF_MAIN": "1",
+    "AWS_PROFILE": "of-another-account",
+    "AWS_REQUEST_PAYER": "requester",
+    "GDAL_CACHEMAX": "64",
+    "GDAL_HTTP_MAX_RETRY": "64",
+    "PROJ_NETWORK": "ON",
+    "PYTHONWARNINGS": "error",
+    "PYTHONPATH": "/somewhere",
+    "VSI_CACHE": "NO",
+}
+
+
 def test_environment_of_main_does_not_leak(monkeypatch):
-    """A variable of the main process is not in the job, but what an image would bring is."""
-    monkeypatch.setenv("SECRET_OF_MAIN", "1")
-    monkeypatch.setenv("AWS_PROFILE", "of-another-account")
-    monkeypatch.setenv("GDAL_CACHEMAX", "64")
+    """A variable of the main process is not in the job, but what the image sets is."""
+    for name, value in MAINS.items():
+        monkeypatch.setenv(name, value)
     with LocalAWS() as aws:
         account = Account(aws)
-        job = account.ended(
-            account.shell("echo ${SECRET_OF_MAIN-unset} ${AWS_PROFILE-unset} $GDAL_CACHEMAX")
-        )
-        assert account.output(job) == ["unset unset 64"]
+        job = account.ended(account.shell("env -0 | tr '\\0' '\\n'"))
+        seen = dict(line.split("=", 1) for line in account.output(job))
+    assert {name: seen.get(name) for name in MAINS if seen.get(name) == MAINS[name]} == {}
+    assert image_variables().items() <= seen.items()
+
+
+def image_variables():
+    """Return what the image's Dockerfile sets, but for pip."""
+    text = (importlib.resources.files("rios_plugin_awsbatch.image") / "Dockerfile").read_text()
+    lines = text.replace("\\\n", " ").splitlines()
+    words = [word for line in lines if line.startswith("ENV ") for word in line.split()[1:]]
+    pairs = dict(word.split("=", 1) for word in words)
+    assert "PYTHONUNBUFFERED" in pairs
+    return {name: value for name, value in pairs.items() if not name.startswith("PIP_")}
+
+
+def test_jobs_import_what_every_image_has_and_nothing_else_of_main(tmp_path, monkeypatch):
+    """RIOS may stand on PYTHONPATH; what is beside it is not seen."""
+    for name in ("rios", "beside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import importlib.util as u\n"
+        "import rios_plugin_awsbatch, rios\n"
+        "print(rios.__file__, u.find_spec('beside'), u.find_spec('tests'))"
+    )
+    with LocalAWS() as aws:
+        account = Account(aws)
+        job = account.ended(account.submit(sys.executable, "-c", code))
+        (line,) = account.output(job)
+    path, *others = line.split()
+    assert path.endswith("/packages/rios/__init__.py")
+    assert others[0] == "None"
 
 
 def test_job_without_command_runs_the_worker(account):

@@ -9,6 +9,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import Result, RunKey, Task, WorkerNotice
+from rios_plugin_awsbatch.wire.runtime import pack_runtime
 from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 from tests.support.helpers import eventually, without_aws
 
@@ -69,7 +70,9 @@ class ManualRun:
             )
         return self._process
 
-    def task(self, function, *arguments, number=1, python=PYTHON, name="x=1 y=2"):
+    def task(self, function, *arguments, number=1, python=PYTHON, name="x=1 y=2", runtime=None):
+        """Return a task; its runtime, if it has one, is a pair (files, variables)."""
+
         def pack(value, what):
             return self.exchange.pack(payload.dumps(value, what), what)
 
@@ -80,6 +83,7 @@ class ManualRun:
             cloudpickle=CLOUDPICKLE,
             function=pack(function, "f"),
             arguments=pack((arguments, {}), "a"),
+            runtime=self.exchange.pack(pack_runtime(*runtime), "r") if runtime else None,
         )
 
     def send(self, *messages):

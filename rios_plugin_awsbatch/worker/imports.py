@@ -1,0 +1,50 @@
+"""Says which of main's modules could not be imported, and why."""
+
+import contextlib
+import os
+import types
+from collections.abc import Iterator
+
+from rios_plugin_awsbatch.errors import ModulesError
+
+__all__ = ["explained_imports"]
+
+
+@contextlib.contextmanager
+def explained_imports(what: str, folder: str | None) -> Iterator[None]:
+    """Turn what a module of main's raises while it is imported into one sentence.
+
+    Args:
+        what: The task, for which it is imported.
+        folder: Where main's modules are.
+
+    Raises:
+        ModulesError: A module could not be imported.
+    """
+    try:
+        yield
+    except Exception as error:
+        module = None if folder is None else _failed_in(error.__traceback__, folder)
+        if module is None:
+            raise
+        remedy = (
+            "Install that module in the workers' image."
+            if isinstance(error, ModuleNotFoundError)
+            else "A worker has the module and the files of its package, and no other files of main."
+        )
+        raise ModulesError(
+            f"Module {module} cannot be imported in a worker, for {what}: {type(error).__name__}: "
+            f"{str(error).rstrip('.')}. {remedy}"
+        ) from error
+
+
+def _failed_in(trace: types.TracebackType | None, folder: str) -> str | None:
+    """Return the name of the module of main's whose import an exception has ended."""
+    module = None
+    while trace is not None:
+        frame = trace.tb_frame
+        inside = frame.f_code.co_filename.startswith(folder + os.sep)
+        if inside and frame.f_code.co_name == "<module>":
+            module = str(frame.f_globals.get("__name__"))
+        trace = trace.tb_next
+    return module
