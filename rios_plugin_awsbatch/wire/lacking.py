@@ -1,6 +1,6 @@
 """What one side lacks of what a pickle names: the error in one sentence, with both versions."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from rios_plugin_awsbatch.errors import LackingError
 
@@ -8,11 +8,19 @@ from .versions import library_version
 
 __all__ = ["lacking_in_main", "lacking_in_worker"]
 
+_SCRIPT: Final = ("__main__", "__mp_main__")
 Explained = ImportError | AttributeError
 
 
 def lacking_in_worker(error: LackingError, task: str) -> Explained:
     """Return main's error for a task that a worker could not unpickle; call it in main."""
+    if error.library in _SCRIPT:
+        return _explained(
+            error,
+            f"{task} cannot be unpickled in a worker: it has an object that says it is "
+            f"`{error.missing}`, and workers do not have the main script. Make the object within "
+            "the function, or define it in a module that is installed in the workers' image.",
+        )
     remedy = (
         "If the module is yours, define the function in the script itself, or install the module "
         "in the workers' image"

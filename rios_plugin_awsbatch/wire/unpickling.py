@@ -8,6 +8,7 @@ installed, without the warnings that numpy 2 has for the old ones.
 import functools
 import importlib
 import pickle
+import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -99,7 +100,10 @@ def _lacking(module: str, name: str, error: ImportError | AttributeError) -> Lac
     if isinstance(error, AttributeError):
         return LackingError("name", f"{module}.{name}", str(error), library_version(library))
     if isinstance(error, ModuleNotFoundError):
-        return LackingError("module", str(error.name), str(error), None)
+        missing = str(error.name)
+        part = missing != library and library in sys.modules and missing.startswith(f"{library}.")
+        version = library_version(library) if part else None
+        return LackingError("name" if part else "module", missing, str(error), version)
     return LackingError("import", module, str(error), library_version(library))
 
 

@@ -183,7 +183,6 @@ class ComputeProcess:
         if self._killed:  # meanwhile: the new process is not to begin anything
             self._process.kill()
 
-
     def replace(self) -> Death:
         """Start another process in place of one that has died; return how it died."""
         death = self.reap()

@@ -8,6 +8,7 @@ import pytest
 from rios_plugin_awsbatch import BatchExecutor
 from rios_plugin_awsbatch.errors import LackingError, RemoteError
 from rios_plugin_awsbatch.wire import payload
+from rios_plugin_awsbatch.wire.lacking import lacking_in_worker
 
 PATIENCE = 60
 
@@ -108,6 +109,17 @@ def test_a_module_itself_that_one_side_lacks(executor):
         ModuleNotFoundError, match=r"_refer_to_a_module .* main has no module `lack"
     ):
         run(executor, _by_value(_refer_to_a_module))
+
+
+def test_a_global_of_the_script_that_travels_by_name_is_named():
+    """The error does not speak of versions, as no version of anything would help."""
+    lacking = LackingError("name", "__main__.table", "no such thing", None)
+    error = lacking_in_worker(lacking, "block 3,4")
+    assert str(error) == (
+        "block 3,4 cannot be unpickled in a worker: it has an object that says it is "
+        "`__main__.table`, and workers do not have the main script. Make the object within the "
+        "function, or define it in a module that is installed in the workers' image."
+    )
 
 
 class _Bomb:
