@@ -35,13 +35,9 @@ def pytest_xdist_auto_num_workers():
 @pytest.fixture(scope="session")
 def local_aws():
     """One embedded AWS for all tests of a process; not activated."""
-<<<<<<< HEAD
-    with LocalAWS(workers=WORKERS, stop_grace=2.0, activate=False) as aws:
-=======
     # The interpreter of another environment for all workers: see CONTRIBUTING.
     python = os.environ.get("WORKER_PYTHON")
-    with LocalAWS(workers=WORKERS, stop_grace=2.0, worker_python=python) as aws:
->>>>>>> t-wire
+    with LocalAWS(workers=WORKERS, stop_grace=2.0, worker_python=python, activate=False) as aws:
         yield aws
 
 
