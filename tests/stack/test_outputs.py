@@ -119,11 +119,12 @@ def test_without_credentials_there_is_one_sentence(cloud):
         "    try: use()\n"
         "    except AWSBatchException as error: print(type(error).__name__, error)\n"
     )
-    environment = {**without_aws(), "AWS_ENDPOINT_URL": cloud.aws.endpoint}
+    there = {"AWS_ENDPOINT_URL": cloud.aws.endpoint, "AWS_REGION": "us-east-1"}
+    environment = {**without_aws(), **there}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    told = "StackError Cannot read stack RIOS in ap-southeast-2: there are no AWS credentials; run "
+    told = "StackError Cannot read stack RIOS in us-east-1: there are no AWS credentials; run "
     lines = ended.stdout.splitlines()
     assert [line.startswith(told) for line in lines] == [True, True]
     assert ended.stderr == ""
