@@ -35,12 +35,13 @@ class Roster:
 
     def note(self, notice: WorkerNotice) -> None:
         """Take note of a worker that is ready or has gone."""
+        failed = notice.event == "failed"
         log.log(
-            logging.WARNING if notice.event == "failed" else logging.INFO,
-            "run=%s worker=%s is %s: %s",
+            logging.WARNING if failed else logging.INFO,
+            "run=%s worker=%s %s: %s",
             self.run_id,
             notice.worker,
-            notice.event,
+            "could not start" if failed else f"is {notice.event}",
             notice.detail,
         )
         with self._changed:
@@ -50,7 +51,7 @@ class Roster:
                 self._ready_since_launch = True
             else:
                 self._gone.add(notice.worker)
-            if notice.event == "failed":
+            if failed:
                 self._last_words[notice.detail] = None
             self._requests[notice.worker] = max(
                 notice.requests, self._requests.get(notice.worker, 0)

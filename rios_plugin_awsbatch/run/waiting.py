@@ -18,7 +18,7 @@ __all__ = ["Startup", "Waiting", "WaitingLog"]
 
 log = logging.getLogger(__name__)
 
-TELL_SECONDS: Final = 5.0
+TELL_SECONDS: Final = 3.0
 WARN_SECONDS: Final = 60.0
 
 

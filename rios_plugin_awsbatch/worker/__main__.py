@@ -21,7 +21,7 @@ from rios_plugin_awsbatch.programs import errors_as_sentences
 __all__ = ["main"]
 
 _PROGRAM: Final = "rios-awsbatch-worker"
-_UNWINDING_SECONDS: Final = 1.0
+_UNWINDING_SECONDS: Final = 0.3
 
 
 def _leave_at_sigterm() -> None:

@@ -113,7 +113,7 @@ class Worker:
             if self._in_flight.interrupted:  # then `stop` has ended the process
                 return
             raise WorkersError(
-                f"Worker {self._name} of run {self._run} cannot compute: its process for that "
+                f"Worker {self._name} of run {self._run} cannot compute: its compute process "
                 f"{self._compute.reap()} when it started. The worker's log says more."
             ) from None
         self._answers.announce("ready", str(versions), versions)

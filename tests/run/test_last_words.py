@@ -60,9 +60,9 @@ def test_files_that_are_gone_are_told_by_the_worker_itself(cloud):
 
 def test_a_compute_process_that_cannot_start_is_told_by_the_worker_itself(cloud, image):
     """The process that computes may find other packages than the worker does."""
-    image.add_code("import sys\nif '-c' in sys.orig_argv: sys.exit(3)")
+    image.add_code("import os, sys\nif '-c' in sys.orig_argv: os._exit(3)")
     text = error_of(cloud, environment=image.environment)
-    assert "its process for that left Python with exit code 3 when it started" in text
+    assert "its compute process left Python with exit code 3 when it started" in text
 
 
 def test_what_the_container_runtime_says_is_told(cloud):
