@@ -234,12 +234,9 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcom
     image = named_image(clients, stack.job_definition)
     if image is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
-    if _is_embedded(clients):
-        return (
-            "good",
-            f"{image.name}; not needed, as the embedded AWS runs jobs on this machine",
-            "",
-        )
+    if not image.exists and _is_embedded(clients):
+        what = "not needed, as the embedded AWS runs jobs on this machine"
+        return "good", f"{image.name}; {what}", ""
     if not image.in_ecr:
         return "note", f"{image.name}; not checked, because it is not in ECR", ""
     if not image.exists:

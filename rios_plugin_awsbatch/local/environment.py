@@ -119,8 +119,9 @@ def job_environment(container: Mapping[str, str], given: Mapping[str, str]) -> d
         given: What the job definition and the request say. A PYTHONPATH of theirs does not hide
             what every image has.
     """
-    path = filter(None, [given.get("PYTHONPATH"), container.get("PYTHONPATH")])
-    return {**container, **given, "PYTHONPATH": os.pathsep.join(path)}
+    path = [*filter(None, [given.get("PYTHONPATH"), container.get("PYTHONPATH")])]
+    joined = {"PYTHONPATH": os.pathsep.join(path)} if path else {}
+    return {**container, **given, **joined}
 
 
 def _link_packages(folder: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import types
 from collections.abc import Iterator
 
-from rios_plugin_awsbatch.errors import ModulesError
+from rios_plugin_awsbatch.errors import LackingError, ModulesError
 
 __all__ = ["explained_imports"]
 
@@ -24,17 +24,20 @@ def explained_imports(what: str, folder: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        module = None if folder is None else _failed_in(error.__traceback__, folder)
+        # The import itself may have ended with another error than the unpickling.
+        inner = error.__cause__ if isinstance(error, LackingError) else None
+        reason = error if inner is None else inner
+        module = None if folder is None else _failed_in(reason.__traceback__, folder)
         if module is None:
             raise
         remedy = (
             "Install that module in the workers' image."
-            if isinstance(error, ModuleNotFoundError)
+            if isinstance(reason, ModuleNotFoundError)
             else "A worker has the module and the files of its package, and no other files of main."
         )
         raise ModulesError(
-            f"Module {module} cannot be imported in a worker, for {what}: {type(error).__name__}: "
-            f"{str(error).rstrip('.')}. {remedy}"
+            f"Module {module} cannot be imported in a worker, for {what}: {type(reason).__name__}: "
+            f"{str(reason).rstrip('.')}. {remedy}"
         ) from error
 
 

@@ -104,8 +104,9 @@ def wheel(folder):
 
 def image_of(cloud, definition):
     """Return the image that a job definition of the stack names."""
-    (found,) = cloud.batch.describe_job_definitions(jobDefinitionName=definition)["jobDefinitions"]
-    return found["containerProperties"]["image"]
+    found = cloud.batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")
+    latest = max(found["jobDefinitions"], key=lambda one: one["revision"])
+    return latest["containerProperties"]["image"]
 
 
 def definitions(cloud):

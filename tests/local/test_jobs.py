@@ -83,13 +83,18 @@ def test_environment_of_main_does_not_leak(monkeypatch):
 
 
 def image_variables():
-    """Return what the image's Dockerfile sets, but for pip."""
+    """Return what the image's Dockerfile sets, but for pip, and where its programs are."""
     text = (importlib.resources.files("rios_plugin_awsbatch.image") / "Dockerfile").read_text()
     lines = text.replace("\\\n", " ").splitlines()
     words = [word for line in lines if line.startswith("ENV ") for word in line.split()[1:]]
     pairs = dict(word.split("=", 1) for word in words)
     assert "PYTHONUNBUFFERED" in pairs
-    return {name: value for name, value in pairs.items() if not name.startswith("PIP_")}
+    places = {"PATH", "UV_PYTHON_INSTALL_DIR"}
+    return {
+        name: value
+        for name, value in pairs.items()
+        if not name.startswith("PIP_") and name not in places
+    }
 
 
 def test_jobs_import_what_every_image_has_and_nothing_else_of_main(tmp_path, monkeypatch):

@@ -51,7 +51,9 @@ if words[0] == "from":
 
 
 def rios_awsbatch(*words):
-    return _run(SCRIPTS / "rios-awsbatch", *words)
+    """Run a command, with a region: without one it warns."""
+    environment = {"RIOS_AWSBATCH_REGION": "ap-southeast-2", **os.environ}
+    return _run(SCRIPTS / "rios-awsbatch", *words, env=environment)
 
 
 def print_ecr_path(*words):
