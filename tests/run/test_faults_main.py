@@ -161,6 +161,8 @@ def test_after_sigkill_the_workers_end_and_a_sweep_removes_the_rest(cloud, start
     clients = Clients("ap-southeast-2")
     move_to_another_machine(cloud)
     assert sweep(clients, cloud.bucket) == []  # by default only what has been silent for long
+    # S3 counts in seconds, and the live run must be younger by more than that.
+    eventually(lambda: all(age > 3 for age, _ in ages(clients, cloud)))
 
     live = start(
         """
@@ -193,14 +195,22 @@ def runs_of(cloud):
     return sorted({key.split("/")[1] for key in cloud.objects()})
 
 
-def age_that_parts(clients, cloud, dead):
-    """Return seconds between the ages of the dead run and the live one, once two apart."""
+def ages(clients, cloud):
+    """Return the seconds since each object of each run was written, and whose it is."""
     listed = clients.s3.list_objects_v2(Bucket=cloud.bucket, Prefix="runs/")
     now = dt.datetime.now(dt.timezone.utc)
-    ages = {True: [], False: []}
-    for item in listed["Contents"]:
-        ages[item["Key"].split("/")[1] in dead].append((now - item["LastModified"]).total_seconds())
-    return min(ages[True]) - max(ages[False]) > 2 and (min(ages[True]) + max(ages[False])) / 2
+    return [
+        ((now - item["LastModified"]).total_seconds(), item["Key"].split("/")[1])
+        for item in listed["Contents"]
+    ]
+
+
+def age_that_parts(clients, cloud, dead):
+    """Return seconds between the ages of the dead run and the live one, once two apart."""
+    found = ages(clients, cloud)
+    oldest = max(age for age, run in found if run not in dead)
+    youngest = min(age for age, run in found if run in dead)
+    return youngest - oldest > 2 and (youngest + oldest) / 2
 
 
 def test_a_run_whose_main_died_is_swept_whole(cloud, start, stage):
