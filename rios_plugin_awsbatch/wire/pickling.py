@@ -9,9 +9,11 @@ from typing import Any, Final
 import cloudpickle
 
 from . import arrays, by_name, files
+from .unpickling import import_if_possible
 
 __all__ = ["Pickler"]
 
+_SUBMODULES: Final = "_cloudpickle_submodules"
 _NO_FILE: Final = "<dynamic-code>"  # cloudpickle 3.1.3 writes this in place of a file's name
 
 
@@ -22,6 +24,16 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
         code.co_filename if isinstance(argument, str) and argument == _NO_FILE else argument
         for argument in arguments
     )
+
+
+class _UsedModule:
+    """A submodule that a function may use, to be imported before it is called."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._name = module.__name__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_if_possible, (self._name,)
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
@@ -51,6 +63,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships n
         self.dispatch_table = table
         super().__init__(stream, protocol=5, buffer_callback=take_buffer)
         self.kinds: set[type] = set()
+
+    def _dynamic_function_reduce(self, function: types.FunctionType) -> tuple[Any, ...]:
+        reduction: tuple[Any, ...] = super()._dynamic_function_reduce(function)
+        _, slots = reduction[2]
+        # cloudpickle adds the modules whose names it finds in the code. A function that uses
+        # `np.linalg` would need numpy 1's `numpy.linalg.linalg`, which it does not know.
+        slots[_SUBMODULES] = [_UsedModule(module) for module in slots.get(_SUBMODULES, ())]
+        return reduction
 
     def reducer_override(self, value: Any) -> Any:
         """Return how to pickle an object; `NotImplemented` if that is nothing special."""

@@ -5,8 +5,10 @@ name what only that version has. Here, names are translated to those of the nump
 installed, without the warnings that numpy 2 has for the old ones.
 """
 
+import contextlib
 import functools
 import importlib
+import operator
 import pickle
 import sys
 from collections.abc import Iterable
@@ -16,7 +18,7 @@ from rios_plugin_awsbatch.errors import LackingError
 
 from .versions import library_version
 
-__all__ = ["load"]
+__all__ = ["import_if_possible", "load"]
 
 # What is named after another module than the one that has it in every version.
 _HOMES: Final = {
@@ -36,6 +38,8 @@ _EXCEPTIONS: Final = frozenset(
         "VisibleDeprecationWarning",
     }
 )
+# cloudpickle's function that rebuilds a module.
+_IMPORTS_MODULES: Final = ("cloudpickle.cloudpickle", "subimport")
 _FIRST_WITH_EXCEPTIONS: Final = (1, 25)
 _FIRST_WITH_NEW_NAMES: Final = (2, 0)
 
@@ -84,6 +88,8 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what the pickle names; each name of a pickle is asked for once."""
+        if (module, name) == _IMPORTS_MODULES:
+            return _imported
         try:
             if module.partition(".")[0] == "numpy":
                 found = _found_in_numpy(module, name)
@@ -126,6 +132,28 @@ def _translated(module: str, name: str) -> tuple[str, str]:
     if parts[1:2] in (["core"], ["_core"]):
         parts[1] = "_core" if _version() >= _FIRST_WITH_NEW_NAMES else "core"
     return ".".join(parts), name
+
+
+def import_if_possible(name: str) -> Any:
+    """Import a module that a function may use, as far as there is one here."""
+    try:
+        return _imported(name)
+    except ImportError:  # the function says so if it does use it
+        return None
+
+
+def _imported(name: str) -> Any:
+    """Return a module, wherever this numpy has it if it is one of numpy's."""
+    if name.partition(".")[0] != "numpy":
+        return importlib.import_module(name)
+    try:
+        return importlib.import_module(_translated(name, "")[0])
+    except ModuleNotFoundError:
+        # `numpy.rec` and `numpy.char` were attributes before they were modules.
+        inside = operator.attrgetter(name.partition(".")[2])
+        with contextlib.suppress(AttributeError):
+            return inside(importlib.import_module("numpy"))
+        raise
 
 
 def _found_in_numpy(module: str, name: str) -> Any:

@@ -52,6 +52,31 @@ def test_a_name_of_another_version_of_numpy_is_found_in_silence(old, new):
     assert found[0] is found[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("numpy.core.multiarray", "numpy._core.multiarray"),
+        ("numpy.core.numeric", "numpy._core.numeric"),
+        ("numpy.rec", "numpy.rec"),
+        ("numpy.char", "numpy.char"),
+        ("numpy.linalg", "numpy.linalg"),
+        ("numpy", "numpy"),
+    ],
+)
+def test_a_module_of_another_version_of_numpy_is_found_in_silence(one, other):
+    """Functions refer to modules that they use, `np.rec` for instance; numpy 1 has it elsewhere."""
+    rebuild = _named("cloudpickle.cloudpickle", "subimport")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rebuild(one) is rebuild(other)
+
+
+def test_a_module_that_no_numpy_has_is_named():
+    """What cannot be found is an error with the module's name."""
+    with pytest.raises(ModuleNotFoundError, match=r"numpy\.nothing"):
+        _named("cloudpickle.cloudpickle", "subimport")("numpy.nothing")
+
+
 def test_classes_of_dtypes_are_found_by_their_names():
     """numpy before 1.25 has no names for them."""
     for dtype in ("f8", "u1", "?", "M8", "O", "S"):

@@ -3,11 +3,12 @@
 import functools
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
-from rios_plugin_awsbatch.errors import PicklingError
+from rios_plugin_awsbatch.errors import LackingError, PicklingError
 from rios_plugin_awsbatch.wire import payload
 from tests.wire import script_of_decorators as script
 
@@ -86,6 +87,27 @@ class _Holder:
 
 
 GENERATOR = (n for n in "generator")
+
+
+def test_a_function_needs_no_module_that_it_only_seems_to_use(monkeypatch):
+    """Versions have other submodules; what is not used may be missing where the function goes."""
+    library, used, private = (
+        types.ModuleType(name) for name in ("lib_a", "lib_a.part", "lib_a.part.part")
+    )
+    library.part, used.part, used.one = used, private, 1
+    for module in (library, used, private):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(globals(), "lib_a", library)
+    pickled = payload.dumps(_by_value(_uses_a_part), "A function")
+    monkeypatch.delitem(sys.modules, "lib_a.part.part")
+    assert payload.loads(pickled)() == 1
+    monkeypatch.delitem(sys.modules, "lib_a")
+    with pytest.raises(LackingError, match="lib_a"):
+        payload.loads(pickled)
+
+
+def _uses_a_part():
+    return lib_a.part.one  # noqa: F821 - the test makes it
 
 
 def _by_value(function):
