@@ -98,11 +98,16 @@ class _Backend(BatchBackend):
         return queue
 
     def _definition(self, identifier: str) -> JobDefinition:
-        definition = self.get_job_definition(identifier)
-        active = definition is not None and definition.status == "ACTIVE"
-        require(active, f"Job definition {identifier} does not exist")
-        assert definition is not None
-        return definition
+        # A name stands for its latest active revision; moto's own search finds inactive ones.
+        active = [
+            definition
+            for definition in self._job_definitions.values()
+            if definition.status == "ACTIVE"
+            and identifier
+            in (definition.name, f"{definition.name}:{definition.revision}", definition.arn)
+        ]
+        require(bool(active), f"Job definition {identifier} does not exist")
+        return max(active, key=lambda definition: definition.revision)
 
     def _array(self, spec: JobSpec, size: int | None) -> Job:
         job = self._job(str(uuid.uuid4()), spec)

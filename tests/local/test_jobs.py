@@ -25,6 +25,21 @@ def test_job_succeeds(account):
     assert job["createdAt"] <= job["startedAt"] <= attempt["stoppedAt"] <= job["stoppedAt"]
 
 
+def test_a_name_stands_for_the_latest_active_revision(account):
+    """A revision that was deregistered is passed over."""
+    (first,) = account.batch.describe_job_definitions(
+        jobDefinitionName="riosJobDefinition", status="ACTIVE"
+    )["jobDefinitions"][-1:]
+    later = account.batch.register_job_definition(
+        jobDefinitionName="riosJobDefinition",
+        type="container",
+        containerProperties=first["containerProperties"],
+    )
+    account.batch.deregister_job_definition(jobDefinition=later["jobDefinitionArn"])
+    job = account.ended(account.shell("exit 0"))
+    assert job["jobDefinition"] == first["jobDefinitionArn"]
+
+
 def test_job_fails(account):
     """A job whose process exits with another code is FAILED, with that code."""
     job = account.ended(account.shell("exit 3"))
