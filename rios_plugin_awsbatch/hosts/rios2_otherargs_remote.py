@@ -7,10 +7,12 @@ is first called in a worker::
     if otherargs.model is None:
         otherargs.model = load()
 
-So a worker carries over what a task has changed, if any of that is large, to its next tasks. There
-it looks at what changes again. That is no model but a sum, and the worker computes the task once
-more, with main's value of it. From then on, it no longer carries that over. A task that fails with
-what was carried over is computed once more with main's values of everything.
+So a worker carries over what a task has changed, if any of that is large, to its next tasks. What
+changes again there is no model but a sum, and is not carried over. To find out, the worker computes
+the task again at once: first with everything carried over, then with all but the sums. Unless that
+gives the same outputs and the same sums as before, the function needs main's values of everything,
+and nothing is carried over. If something that was carried over changes later, the task is computed
+again from main's values, which is always right, and the rest is tried anew.
 
 What is carried over is not returned again. So an accepted result may rely on what its worker has
 returned with an earlier one. If two workers have computed the same task, main has taken the result
@@ -18,9 +20,11 @@ of one of them. Therefore only the first attempt at a task carries over: any oth
 everything, so whichever main takes, nothing is missing.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from rios_plugin_awsbatch.records import collected_blocks
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.task_function import content_name
 
@@ -32,6 +36,9 @@ Value = TypeVar("Value")
 
 LARGE_BYTES: Final = 64 * 1024
 INLINE_BYTES: Final = 64 * 1024  # a larger content is stored
+# A task as long as this is computed a third time only if loading takes this share of its time.
+LONG_SECONDS: Final = 5.0
+WORTHWHILE: Final = 0.05
 
 
 class OtherArgsKeeper:
@@ -52,12 +59,13 @@ class OtherArgsKeeper:
         self._may_carry = True
 
     def run(
-        self, compute: Callable[[Any], Value], *, first_attempt: bool
-    ) -> tuple[Value, dict[Names, bytes]]:
+        self, compute: Callable[[Any], tuple[Any, Value]], *, first_attempt: bool
+    ) -> tuple[tuple[Any, Value], dict[Names, bytes]]:
         """Compute a task.
 
         Args:
-            compute: Called with the task's copy of the otherArgs, perhaps more than once.
+            compute: Called with the task's copy of the otherArgs, perhaps more than once. Returns
+                the outputs, and something else that may differ from call to call.
             first_attempt: Whether nobody has attempted the task before.
 
         Returns:
@@ -69,25 +77,72 @@ class OtherArgsKeeper:
         """
         if not first_attempt:
             return self._run_from(self._main, compute)
-        while True:
-            start = {**self._main, **self._carried}
-            try:
-                value, changed = self._run_from(start, compute)
-            except Exception as error:
-                if not self._carried or isinstance(error, self._passes):
-                    raise
-                self._may_carry = False
-                self._carried.clear()
-                continue
-            again = changed.keys() & self._carried.keys()
-            if not again:
-                self._carry_over(changed)
-                return value, changed
-            self._drop(again)
+        begun = time.perf_counter()
+        computed = self._tried(self._carried, compute) if self._carried else None
+        if computed is not None:
+            again = computed[1].keys() & self._carried.keys()
+            self._summed |= again
+            computed = None if again else computed
+        if computed is None:  # from main's values it is right, whatever the function does
+            self._carried = {}
+            computed = self._run_from(self._main, compute)
+        with collected_blocks():  # those of the task have been measured
+            self._carry_over(computed, time.perf_counter() - begun, compute)
+        return computed
+
+    def _tried(
+        self, carried: Mapping[Names, "_Snapshot"], compute: Callable[[Any], tuple[Any, Value]]
+    ) -> tuple[tuple[Any, Value], dict[Names, bytes]] | None:
+        """Compute a task with something carried over; None if that fails."""
+        try:
+            return self._run_from({**self._main, **carried}, compute)
+        except Exception as error:
+            if isinstance(error, self._passes):
+                raise
+            self._may_carry = False
+            self._carried = {}
+            return None
+
+    def _carry_over(
+        self,
+        computed: tuple[tuple[Any, Value], dict[Names, bytes]],
+        seconds: float,
+        compute: Callable[[Any], tuple[Any, Value]],
+    ) -> None:
+        """Keep what a task has changed for the next, if it may have loaded something large.
+
+        Args:
+            computed: What the task has computed.
+            seconds: How long that took.
+            compute: Computes it again.
+        """
+        (outputs, _), changed = computed
+        while self._may_carry:
+            news = {names: data for names, data in changed.items() if names not in self._summed}
+            if not any(len(data) >= LARGE_BYTES for data in news.values()):
+                return
+            carried = {**self._carried, **{names: _Snapshot(data) for names, data in news.items()}}
+            begun = time.perf_counter()
+            again = self._tried(carried, compute)
+            if again is None:
+                return
+            saved = seconds - (time.perf_counter() - begun)
+            (outputs_again, _), changed_again = again
+            sums = changed_again.keys() & carried.keys()
+            self._summed |= sums
+            if sums & self._carried.keys():  # what the task began with was not right for the trial
+                self._carried = {}
+                return
+            if not sums or (seconds > LONG_SECONDS and saved < WORTHWHILE * seconds):
+                expected = {names: data for names, data in changed.items() if names not in news}
+                same = _digest(outputs_again) == _digest(outputs) and changed_again == expected
+                self._may_carry = same and not sums
+                self._carried = carried if self._may_carry else {}
+                return
 
     def _run_from(
-        self, start: Mapping[Names, "_Snapshot"], compute: Callable[[Any], Value]
-    ) -> tuple[Value, dict[Names, bytes]]:
+        self, start: Mapping[Names, "_Snapshot"], compute: Callable[[Any], tuple[Any, Value]]
+    ) -> tuple[tuple[Any, Value], dict[Names, bytes]]:
         values: dict[str, Any] = {}
         for snapshot in start.values():
             values.update(snapshot.take())
@@ -103,20 +158,6 @@ class OtherArgsKeeper:
                 changed[names] = pickled_values(after, names)
         return value, changed
 
-    def _carry_over(self, changed: Mapping[Names, bytes]) -> None:
-        """Keep what a task has changed for the next, if it may have loaded something large."""
-        news = {names: data for names, data in changed.items() if names not in self._summed}
-        if self._may_carry and any(len(data) >= LARGE_BYTES for data in news.values()):
-            self._carried.update((names, _Snapshot(data)) for names, data in news.items())
-
-    def _drop(self, summed: set[Names]) -> None:
-        """Carry these over no longer."""
-        self._summed |= summed
-        for names in summed:
-            del self._carried[names]
-        if not any(snapshot.large for snapshot in self._carried.values()):
-            self._carried.clear()
-
 
 class _Snapshot:
     """The content of a part, and values with just this content that a task has left behind."""
@@ -125,11 +166,6 @@ class _Snapshot:
         self._data = data
         self._compared = data
         self._values: dict[str, Any] | None = None
-
-    @property
-    def large(self) -> bool:
-        """Whether it is large."""
-        return len(self._data) >= LARGE_BYTES
 
     def take(self) -> dict[str, Any]:
         """Return values for a task, which may change them."""
@@ -147,6 +183,10 @@ class _Snapshot:
             return False
         self._values = values
         return True
+
+
+def _digest(outputs: Any) -> bytes:
+    return payload.digest(outputs, "The outputs of a block")
 
 
 def changes_of(

@@ -143,6 +143,8 @@ class BlockComputer(TaskFunction):
         outputs: list[Any] = []
         (blocks,) = context.arguments()
         for block, inputs in blocks:
+            if outputs:  # the function may fill the same arrays again for the next block
+                outputs[-1] = copy.deepcopy(outputs[-1])
             with measured_block(block_name(block, self._controls)):
                 outputs.append(self._compute(block, inputs, otherargs, timings))
         return outputs, timings.pairs

@@ -129,6 +129,14 @@ def test_workers_compute_what_a_serial_run_computes(given, host):
     assert np.array_equal(written, serial)
 
 
+def test_a_function_may_fill_the_same_array_for_every_block(host):
+    """As at home, where each block is written before the next one is computed."""
+    _, serial = host.apply(functions.double_in_one_buffer, parallel=False)
+    parallel = hosted.on_batch(computeWorkerExtraParams={"blocks_per_task": 4})
+    _, written = host.apply(functions.double_in_one_buffer, parallel=parallel)
+    assert np.array_equal(written, serial)
+
+
 def test_workers_compute_all_blocks(host):
     """Main computes none of them."""
     _, written = host.apply(functions.say_who)

