@@ -26,6 +26,7 @@ class ApplyContext:
 
     The id makes the function's content differ from that of every other ``apply``. So a worker
     unpickles it anew, and no global of it has a value that an earlier ``apply`` has left there.
+    (Classes of the script stay the same: cloudpickle keeps them for as long as they live.)
 
     Attributes:
         apply_id: The id of the ``apply``.

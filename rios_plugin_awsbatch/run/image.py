@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 
+from rios_plugin_awsbatch.aws.batch import latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
@@ -35,7 +36,7 @@ def with_chosen_image(clients: Clients, stack: StackOutputs) -> StackOutputs:
         image = named_image(clients, stack.job_definition)
     except AWS_ERRORS as error:  # whoever may not look can still start workers
         log.debug("the workers' image is not known: %s", sentence_for(error))
-        return stack
+        return _with_revision(clients, stack)
     if image is None:  # Batch says so when the workers are submitted
         return stack
     for difference in differences(image.versions, versions_here(DECISIVE)):
@@ -46,3 +47,15 @@ def with_chosen_image(clients: Clients, stack: StackOutputs) -> StackOutputs:
             "the versions are the image's."
         )
     return dataclasses.replace(stack, job_definition=image.definition)
+
+
+def _with_revision(clients: Clients, stack: StackOutputs) -> StackOutputs:
+    """Return the stack with the definition's revision of now, as far as Batch tells."""
+    try:
+        found = latest_definition(clients.batch, stack.job_definition)
+    except AWS_ERRORS:
+        return stack
+    if found is None:
+        return stack
+    revision = f"{found['jobDefinitionName']}:{found['revision']}"
+    return dataclasses.replace(stack, job_definition=revision)

@@ -22,7 +22,7 @@ from rios_plugin_awsbatch.settings import Settings, region_of
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 
 from .advice import advise
-from .exits import close_at_exit, signals_ignored
+from .exits import close_at_exit, signals_deferred, signals_ignored
 from .run import Run, start_run
 
 __all__ = ["Lease", "close_all", "guard_exits", "lease"]
@@ -147,7 +147,8 @@ def close_all(endpoint: str | None = None) -> None:
     Args:
         endpoint: End only the runs on the AWS that is there.
     """
-    with signals_ignored():
+    # The process goes on after it has left an embedded AWS: signals wait. Else it is ending.
+    with signals_ignored() if endpoint is None else signals_deferred():
         with _lock:
             concerned = {
                 identity: live.run

@@ -30,8 +30,10 @@ _ITEM: Final = re.compile(r"[^=\s]+(=|\Z)")
 _SECRET_PARTS: Final = {"KEY", "KEYS", "SAS", "AUTHORIZATION", "PROFILE", "COOKIE", "ROLE"}
 _SECRET_WORDS: Final = re.compile(
     "SECRET|PASSW|PWD|TOKEN|HEADER|CREDENTIAL|OAUTH|BEARER|PRIVATE|CONNECTION_STRING|ACCESS_KEY"
+    "|DELEGATION"
 )
 _URL_WITH_USER: Final = re.compile("://[^/@]*@")  # a name alone may be a token
+_USER_OF_PROXY: Final = re.compile(r"[^/@\s]+@")  # a proxy's address needs no scheme
 _SIGNED_URL: Final = re.compile(r"[?&](?:sig|[\w-]*(?:signature|token|key))=", re.IGNORECASE)
 
 
@@ -43,13 +45,18 @@ def looks_secret(name: str, value: str) -> bool:
         or _SECRET_PARTS & set(upper.split("_"))
         or _URL_WITH_USER.search(value)
         or _SIGNED_URL.search(value)
+        or (upper.endswith("PROXY") and _USER_OF_PROXY.search(value))
     )
 
 
 def is_local_path(value: str) -> bool:
     """Return whether a value is a path of this machine's disk."""
-    path = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
-    return path and not value.startswith("/vsi")
+    if PureWindowsPath(value).is_absolute():
+        return True
+    parts = (value, *value.split(":"))  # PROJ_DATA has several folders
+    return any(
+        PurePosixPath(part).is_absolute() and not part.startswith(("/vsi", "//")) for part in parts
+    )
 
 
 def is_gdal_variable(name: str, value: str) -> bool:

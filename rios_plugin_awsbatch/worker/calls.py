@@ -104,11 +104,13 @@ class Kept:
 
     Args:
         size: How many contents the process keeps.
+        size_bytes: How many bytes of them, if there is more than one.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, size_bytes: int = 64 * 1024 * 1024) -> None:
         self._size = size
-        self._names: collections.OrderedDict[str, None] = collections.OrderedDict()
+        self._size_bytes = size_bytes
+        self._names: collections.OrderedDict[str, int] = collections.OrderedDict()  # and bytes
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -120,11 +122,15 @@ class Kept:
             name: The content's name.
             data: Its bytes; None if it is kept.
         """
-        self._names[name] = None
+        if data is not None:
+            self._names[name] = len(data)
         self._names.move_to_end(name)
-        excess = len(self._names) - self._size
-        evict = tuple(self._names.popitem(last=False)[0] for _ in range(excess))
-        return Content(name, data, evict)
+        evict = []
+        while len(self._names) > self._size or (
+            len(self._names) > 1 and sum(self._names.values()) > self._size_bytes
+        ):
+            evict.append(self._names.popitem(last=False)[0])
+        return Content(name, data, tuple(evict))
 
 
 class Cache(Generic[Value]):

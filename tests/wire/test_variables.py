@@ -13,6 +13,7 @@ HERE = {
     "GDAL_DATA": "/usr/share/gdal",
     "GDAL_HTTP_HEADERS": "Authorization: Bearer x",
     "GDAL_HTTP_PROXY": "http://me:secret@proxy",
+    "GDAL_HTTPS_PROXY": "me:secret@proxy:8080",
     "HOME": "/home/me",
     "OMP_NUM_THREADS": "2",
     "OWN": "own",

@@ -30,6 +30,16 @@ def test_the_least_recently_used_content_is_evicted():
     assert ("a" in kept, "b" in kept, "c" in kept) == (True, False, True)
 
 
+def test_large_contents_are_not_kept_beside_each_other():
+    """The latest one is kept in any case, and with it what there is room for."""
+    kept = Kept(8, size_bytes=10)
+    kept.use("a", bytes(4))
+    kept.use("b", bytes(5))
+    assert kept.use("c", bytes(6)) == Content("c", bytes(6), evict=("a", "b"))
+    assert kept.use("d", bytes(100)) == Content("d", bytes(100), evict=("c",))
+    assert kept.use("d", None) == Content("d")
+
+
 def test_a_value_is_made_once():
     """A content that the process holds is not made again."""
     made = []
