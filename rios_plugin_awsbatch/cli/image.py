@@ -42,8 +42,8 @@ def image() -> None:
     "--base-image",
     metavar="IMAGE",
     envvar="BASE_IMAGE",
-    help="A Debian or Ubuntu to build on, best with its digest.  [default: debian:13, or "
-    "micromamba's with --conda]",
+    help="A Debian or Ubuntu to build on, best with its digest; with --conda, an image of "
+    "micromamba's.  [default: debian:13]",
 )
 @click.option(
     "--python",
@@ -75,14 +75,15 @@ def image() -> None:
     metavar="FILE",
     envvar="REQUIREMENTS",
     type=click.Path(path_type=Path),
-    help="A requirements file for pip; its hashes are checked, if it has any.",
+    help="A requirements file for pip; its hashes are checked, if it has any.  [default: none]",
 )
 @click.option(
     "--conda",
     metavar="FILE",
     envvar="CONDA_FILE",
     type=click.Path(path_type=Path),
-    help="An environment.yml of conda; Python, numpy and GDAL then come from conda-forge.",
+    help="An environment.yml of conda; Python, numpy and GDAL then come from conda-forge.  "
+    "[default: none]",
 )
 @click.option(
     "--like-here",
