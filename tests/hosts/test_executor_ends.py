@@ -273,8 +273,11 @@ def test_statistics_count_what_was_done(cloud):
     with BatchExecutor(2) as executor:
         assert list(executor.map(bytes, [1000] * 10)) == [bytes(1000)] * 10
         seen = executor.statistics()
-    assert executor.statistics().requests >= seen.requests
-    assert dataclasses.replace(executor.statistics(), requests=seen.requests) == seen
+    after = executor.statistics()
+    assert after.requests >= seen.requests
+    assert after.workers >= seen.workers  # the second one may have become ready meanwhile
+    same = {"requests": seen.requests, "workers": seen.workers}
+    assert dataclasses.replace(after, **same) == seen
     assert seen.tasks == 10
     assert 1 <= seen.workers <= 2
     assert seen.requests > 10 / 10
