@@ -22,7 +22,7 @@ from rios_plugin_awsbatch.jobs.submit import THREADS
 from rios_plugin_awsbatch.local.options import SERVER
 from rios_plugin_awsbatch.settings import PREFIX, Settings, WorkerSettings, load, variables
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
-from rios_plugin_awsbatch.stack.worker_image import NamedImage, named_image
+from rios_plugin_awsbatch.stack.worker_image import NamedImage, known_to_ecr, named_image
 from rios_plugin_awsbatch.wire.image_tag import differences, versions_here
 
 from .hook import AUTOLOAD, managers
@@ -234,6 +234,7 @@ def _image(clients: Clients, _settings: Settings, stack: StackOutputs) -> Outcom
     image = named_image(clients, stack.job_definition)
     if image is None:
         return "bad", f"there is no job definition {stack.job_definition}", "Modify the stack."
+    image = known_to_ecr(clients, image)
     if not image.exists and _is_embedded(clients):
         what = "not needed, as the embedded AWS runs jobs on this machine"
         return "good", f"{image.name}; {what}", ""

@@ -30,7 +30,6 @@ GROUPS = {
 }
 # RIOS 1.4's own AWS Batch manager: scripts import it, and RIOS would then prefer it to ours.
 REPLACED = "rios.parallel.aws.batch"
-WORKER = "RIOS_AWSBATCH_RUN"  # set where a worker computes
 
 
 class RiosFinder:
@@ -76,7 +75,9 @@ def loaded(module: "ModuleType") -> None:
     In a worker, which starts no workers, load ones that refuse: the real ones take half a second.
     """
     try:
-        if os.environ.get(WORKER):
+        from rios_plugin_awsbatch.nesting import in_worker
+
+        if in_worker():
             from rios_plugin_awsbatch.hosts.refusing import refuse_managers
 
             refuse_managers(module)

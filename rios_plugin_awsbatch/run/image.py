@@ -3,12 +3,11 @@
 import dataclasses
 import logging
 
-from rios_plugin_awsbatch.aws.batch import latest_definition
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
-from rios_plugin_awsbatch.stack.worker_image import named_image
+from rios_plugin_awsbatch.stack.worker_image import known_to_ecr, named_image
 from rios_plugin_awsbatch.wire.image_tag import DECISIVE, differences, versions_here
 
 __all__ = ["with_chosen_image"]
@@ -36,9 +35,13 @@ def with_chosen_image(clients: Clients, stack: StackOutputs) -> StackOutputs:
         image = named_image(clients, stack.job_definition)
     except AWS_ERRORS as error:  # whoever may not look can still start workers
         log.debug("the workers' image is not known: %s", sentence_for(error))
-        return _with_revision(clients, stack)
+        return stack
     if image is None:  # Batch says so when the workers are submitted
         return stack
+    try:
+        image = known_to_ecr(clients, image)
+    except AWS_ERRORS as error:
+        log.debug("what is in the workers' image is not known: %s", sentence_for(error))
     for difference in differences(image.versions, versions_here(DECISIVE)):
         raise WorkersError(
             f"The workers' image {image.name} has {difference}, so workers could not read what "
@@ -47,15 +50,3 @@ def with_chosen_image(clients: Clients, stack: StackOutputs) -> StackOutputs:
             "the versions are the image's."
         )
     return dataclasses.replace(stack, job_definition=image.definition)
-
-
-def _with_revision(clients: Clients, stack: StackOutputs) -> StackOutputs:
-    """Return the stack with the definition's revision of now, as far as Batch tells."""
-    try:
-        found = latest_definition(clients.batch, stack.job_definition)
-    except AWS_ERRORS:
-        return stack
-    if found is None:
-        return stack
-    revision = f"{found['jobDefinitionName']}:{found['revision']}"
-    return dataclasses.replace(stack, job_definition=revision)

@@ -9,7 +9,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code
 from rios_plugin_awsbatch.wire.image_tag import versions_in
 
-__all__ = ["NamedImage", "named_image"]
+__all__ = ["NamedImage", "known_to_ecr", "named_image"]
 
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
 _ECR: Final = re.compile(
@@ -43,7 +43,7 @@ class NamedImage:
 
 
 def named_image(clients: Clients, definition: str) -> NamedImage | None:
-    """Look up the image of a job definition.
+    """Ask Batch for the image of a job definition.
 
     Args:
         clients: The AWS clients.
@@ -53,17 +53,27 @@ def named_image(clients: Clients, definition: str) -> NamedImage | None:
         The image; None if there is no such definition.
 
     Raises:
-        botocore.exceptions.ClientError: Batch or ECR refuses to tell.
-        botocore.exceptions.BotoCoreError: They cannot be reached.
+        botocore.exceptions.ClientError: Batch refuses to tell.
+        botocore.exceptions.BotoCoreError: It cannot be reached.
     """
     found = latest_definition(clients.batch, definition)
     if found is None:
         return None
-    revision = f"{found['jobDefinitionName']}:{found['revision']}"
     name = image_of(found)
-    place = _ECR.fullmatch(name)
+    revision = f"{found['jobDefinitionName']}:{found['revision']}"
+    return NamedImage(revision, name, in_ecr=_ECR.fullmatch(name) is not None)
+
+
+def known_to_ecr(clients: Clients, image: NamedImage) -> NamedImage:
+    """Return an image with what ECR knows of it; the same if it should not be there.
+
+    Raises:
+        botocore.exceptions.ClientError: ECR refuses to tell.
+        botocore.exceptions.BotoCoreError: It cannot be reached.
+    """
+    place = _ECR.fullmatch(image.name)
     if place is None:
-        return NamedImage(revision, name, in_ecr=False)
+        return image
     region, repository, tag, digest = place.groups()
     identity = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
     try:
@@ -74,7 +84,7 @@ def named_image(clients: Clients, definition: str) -> NamedImage | None:
     except AWS_ERRORS as error:
         if error_code(error) not in _NO_IMAGE:
             raise
-        return NamedImage(revision, name, in_ecr=True)
-    tags = (tag for image in answer["imageDetails"] for tag in image.get("imageTags", []))
+        return image
+    tags = (tag for one in answer["imageDetails"] for tag in one.get("imageTags", []))
     versions = next(filter(None, map(versions_in, tags)), {})
-    return NamedImage(revision, name, in_ecr=True, exists=True, versions=versions)
+    return dataclasses.replace(image, exists=True, versions=versions)

@@ -1,16 +1,23 @@
-"""What is in an image: its versions as a tag, and how they differ from main's."""
+"""What an image or a worker has: its versions as a tag, and how they differ from main's."""
 
 import dataclasses
-import importlib
-import importlib.metadata
-import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from rios_plugin_awsbatch._version import __version__
+from rios_plugin_awsbatch.records import Versions
 
-__all__ = ["DECISIVE", "Difference", "differences", "image_tag", "versions_here", "versions_in"]
+from .versions import find_versions
+
+__all__ = [
+    "DECISIVE",
+    "Difference",
+    "differences",
+    "image_tag",
+    "named_versions",
+    "versions_here",
+    "versions_in",
+]
 
 # Distribution -> its name in the tag.
 _TAGGED: Final = {
@@ -21,20 +28,25 @@ _TAGGED: Final = {
     "cloudpickle": "cloudpickle",
     "rios-plugin-awsbatch": "awsbatch",
 }
+# Distribution -> the field of `Versions`.
+_FIELDS: Final = {
+    **{name: name for name in ("python", "numpy", "gdal", "rios", "cloudpickle")},
+    "rios-plugin-awsbatch": "package",
+}
 _IN_TAG: Final = re.compile(rf"(?:^|-)({'|'.join(_TAGGED.values())})(\d[^-]*)")
 # Without the same, workers cannot read what main sends.
 DECISIVE: Final = ("python", "cloudpickle")
-# How many numbers of a version must be the same; all others must be the same altogether.
-_COMPARED: Final = {"python": 2, "cloudpickle": 1, "numpy": 1, "gdal": 2}
+# How many numbers of a version must be the same; this package's must be the same altogether.
+_COMPARED: Final = {"python": 2, "cloudpickle": 1, "numpy": 1, "gdal": 2, "rios": 2}
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A version of an image that differs from main's.
+    """A version of an image, or of a worker, that differs from main's.
 
     Attributes:
         name: Of what.
-        image: The version in the image.
+        image: The version there.
         here: The version here.
     """
 
@@ -52,27 +64,16 @@ class Difference:
         return f"{name} {self.image}, and here it is {self.here}"
 
 
+def named_versions(versions: Versions) -> dict[str, str]:
+    """Return versions by the names of their distributions, without those that are not known."""
+    known = vars(versions)
+    return {name: known[field] for name, field in _FIELDS.items() if known[field]}
+
+
 def versions_here(names: Iterable[str] = tuple(_TAGGED)) -> dict[str, str]:
-    """Return the versions that are installed here; what is not installed is left out."""
-    found = {name: _version(name) for name in names}
-    return {name: version for name, version in found.items() if version}
-
-
-def _version(name: str) -> str | None:
-    if name == "python":
-        return platform.python_version()
-    if name == "rios-plugin-awsbatch":
-        return __version__
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    if name != "rios":
-        return None
-    try:  # RIOS can also be a folder on the path
-        return str(importlib.import_module(name).RIOS_VERSION)
-    except ImportError:
-        return None
+    """Return the versions here; what is not installed is left out."""
+    here = named_versions(find_versions())
+    return {name: here[name] for name in names if name in here}
 
 
 def image_tag(versions: Mapping[str, str]) -> str:

@@ -59,7 +59,7 @@ def find_versions() -> Versions:
 
 def _imported(module: str) -> str | None:
     version = getattr(sys.modules.get(module), "__version__", None)
-    return None if version is None else str(version)
+    return version if isinstance(version, str) else None
 
 
 def _installed(distribution: str) -> str | None:
@@ -79,20 +79,10 @@ def _written_in_rios() -> str | None:
 
 def library_version(name: str) -> str | None:
     """Return the version of a library here, by the name of its module; None if it has none."""
-    version = getattr(sys.modules.get(name), "__version__", None)
-    if isinstance(version, str):
-        return version
-    try:
-        return importlib.metadata.version(name)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
+    return _imported(name) or _installed(name)
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of those of the loaded libraries that say theirs."""
-    versions = {
-        name: getattr(sys.modules.get(name), "__version__", None)
-        for name in names
-        if name not in sys.stdlib_module_names
-    }
-    return {name: version for name, version in versions.items() if isinstance(version, str)}
+    found = {name: _imported(name) for name in names if name not in sys.stdlib_module_names}
+    return {name: version for name, version in found.items() if version}

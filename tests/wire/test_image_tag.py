@@ -61,7 +61,8 @@ def test_versions_that_a_tag_cannot_have_are_written_so_that_it_can():
         ("numpy", "1.26.4", True, False),
         ("gdal", "3.10.0", False, False),
         ("gdal", "3.8.4", True, False),
-        ("rios", "2.0.8", True, False),
+        ("rios", "2.0.8", False, False),
+        ("rios", "2.1.0", True, False),
         ("rios-plugin-awsbatch", "0.2.0", True, False),
     ],
 )
