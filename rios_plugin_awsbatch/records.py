@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "WorkerRecord",
     "collected_blocks",
     "measured_block",
+    "note_blocks",
 ]
 
 MAIN: Final = "main"
@@ -221,6 +222,13 @@ def collected_blocks() -> Iterator[list[BlockRecord]]:
         _collecting.reset(token)
 
 
+def note_blocks(blocks: Iterable[BlockRecord]) -> None:
+    """Give blocks that were collected apart to whoever collects now."""
+    collecting = _collecting.get()
+    if collecting is not None:
+        collecting += blocks
+
+
 @contextlib.contextmanager
 def measured_block(name: str) -> Iterator[None]:
     """Measure one block of a task; costs nothing to speak of where nobody collects."""
@@ -228,6 +236,4 @@ def measured_block(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        blocks = _collecting.get()
-        if blocks is not None:
-            blocks.append(BlockRecord(name, begun, time.perf_counter() - start))
+        note_blocks([BlockRecord(name, begun, time.perf_counter() - start)])

@@ -31,12 +31,9 @@ class OtherArgsList:
     def __init__(self, given: OtherArgs, fetch: Callable[[str], bytes]) -> None:
         self._given = given
         self._fetch = fetch
-        self._main = {part.names: content_name(part.data) for part in given.parts}
+        self._main = {part.names: (content_name(part.data), part.data) for part in given.parts}
         self._lock = threading.Lock()  # guards all that follows
-        self._contents: dict[str, Future[bytes]] = {}
-        for part in given.parts:
-            known = self._contents[content_name(part.data)] = Future()
-            known.set_result(part.data)
+        self._contents: dict[str, Future[bytes]] = {}  # which tasks have left, by their names
         self._used: set[str] = set()
         self._copied = 0
         self._shared: dict[str, dict[str, Any]] = {}
@@ -49,31 +46,30 @@ class OtherArgsList:
             Exception: Whatever unpickling raises.
         """
         contents = dict(self._main)
-        for change in changes:
-            contents[change.names] = change.content
-            self._add(change)
+        contents.update((one.names, (one.content, self._content(one))) for one in changes)
         values: dict[str, Any] = {}
-        for content in contents.values():
-            values.update(self._values(content))
+        for content, data in contents.values():
+            values.update(self._values(content, data))
         return self._given.assembled(values)
 
-    def _add(self, change: Change) -> None:
+    def _content(self, change: Change) -> bytes:
         with self._lock:
-            if change.content in self._contents:
-                return
-            mine = self._contents[change.content] = Future()
+            known = self._contents.get(change.content)
+            if known is None:
+                mine = self._contents[change.content] = Future()
+        if known is not None:  # another thread may still be fetching it
+            return known.result()
         try:
-            mine.set_result(self._fetch(change.content) if change.data is None else change.data)
+            data = self._fetch(change.content) if change.data is None else change.data
         except BaseException as error:
             with self._lock:  # the next one tries again
                 del self._contents[change.content]
             mine.set_exception(error)
             raise
+        mine.set_result(data)
+        return data
 
-    def _values(self, content: str) -> dict[str, Any]:
-        with self._lock:
-            known = self._contents[content]
-        data = known.result()
+    def _values(self, content: str, data: bytes) -> dict[str, Any]:
         with self._lock:
             own = content not in self._used or self._copied + len(data) <= COPIED_BYTES
             if own:

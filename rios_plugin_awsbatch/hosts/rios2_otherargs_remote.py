@@ -20,19 +20,18 @@ of one of them. Therefore only the first attempt at a task carries over: any oth
 everything, so whichever main takes, nothing is missing.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias
 
-from rios_plugin_awsbatch.records import collected_blocks
+from rios_plugin_awsbatch.records import collected_blocks, note_blocks
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.task_function import content_name
 
 from .rios2_otherargs import Change, Names, OtherArgs, pickled_values
 
-__all__ = ["OtherArgsKeeper", "changes_of"]
-
-Value = TypeVar("Value")
+__all__ = ["ComputedTask", "OtherArgsKeeper", "Timings", "changes_of"]
 
 LARGE_BYTES: Final = 64 * 1024
 INLINE_BYTES: Final = 64 * 1024  # a larger content is stored
@@ -40,13 +39,32 @@ INLINE_BYTES: Final = 64 * 1024  # a larger content is stored
 LONG_SECONDS: Final = 5.0
 WORTHWHILE: Final = 0.05
 
+# The intervals of RIOS's ``Timers``, by name: begin and end as Unix times.
+Timings: TypeAlias = dict[str, list[tuple[float, float]]]
+# Computes a task with its copy of the otherArgs; returns its outputs.
+Compute: TypeAlias = Callable[[Any], tuple[list[Any], Timings]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ComputedTask:
+    """What a task has computed.
+
+    Attributes:
+        outputs: For each block, RIOS's object of output arrays.
+        timings: How long it took.
+        changed: The contents of the parts of the otherArgs that it has changed.
+    """
+
+    outputs: list[Any]
+    timings: Timings
+    changed: Mapping[Names, bytes]
+
 
 class OtherArgsKeeper:
     """Gives the tasks of one ``apply`` their otherArgs, in the one thread that computes.
 
     Args:
         given: What main has sent.
-        add_content: Stores a large content for main, and returns its name.
         passes: An error of ours, which says nothing about the function.
     """
 
@@ -58,18 +76,12 @@ class OtherArgsKeeper:
         self._summed: set[Names] = set()  # what is never carried over
         self._may_carry = True
 
-    def run(
-        self, compute: Callable[[Any], tuple[Any, Value]], *, first_attempt: bool
-    ) -> tuple[tuple[Any, Value], dict[Names, bytes]]:
+    def run(self, compute: Compute, *, first_attempt: bool) -> ComputedTask:
         """Compute a task.
 
         Args:
-            compute: Called with the task's copy of the otherArgs, perhaps more than once. Returns
-                the outputs, and something else that may differ from call to call.
+            compute: May be called more than once.
             first_attempt: Whether nobody has attempted the task before.
-
-        Returns:
-            What `compute` returned, and the contents of the parts that the task has changed.
 
         Raises:
             PicklingError: What the task has changed cannot be pickled.
@@ -78,37 +90,40 @@ class OtherArgsKeeper:
         if not first_attempt:
             return self._run_from(self._main, compute)
         begun = time.perf_counter()
-        computed = self._tried(self._carried, compute) if self._carried else None
-        if computed is not None:
-            again = computed[1].keys() & self._carried.keys()
-            self._summed |= again
-            computed = None if again else computed
+        computed = self._run_with_carried(compute)
         if computed is None:  # from main's values it is right, whatever the function does
-            self._carried = {}
             computed = self._run_from(self._main, compute)
-        with collected_blocks():  # those of the task have been measured
+        with collected_blocks():  # those of the task have been collected
             self._carry_over(computed, time.perf_counter() - begun, compute)
         return computed
 
-    def _tried(
-        self, carried: Mapping[Names, "_Snapshot"], compute: Callable[[Any], tuple[Any, Value]]
-    ) -> tuple[tuple[Any, Value], dict[Names, bytes]] | None:
+    def _run_with_carried(self, compute: Compute) -> ComputedTask | None:
+        """Compute a task with what is carried over; None if there is nothing, or that was wrong."""
+        if not self._carried:
+            return None
+        with collected_blocks() as blocks:
+            computed = self._tried(self._carried, compute)
+        if computed is not None:
+            again = computed.changed.keys() & self._carried.keys()
+            if not again:
+                note_blocks(blocks)
+                return computed
+            self._summed |= again
+        self._carried = {}
+        return None
+
+    def _tried(self, carried: Mapping[Names, "_Snapshot"], compute: Compute) -> ComputedTask | None:
         """Compute a task with something carried over; None if that fails."""
         try:
             return self._run_from({**self._main, **carried}, compute)
-        except Exception as error:
-            if isinstance(error, self._passes):
-                raise
+        except self._passes:
+            raise
+        except Exception:  # noqa: BLE001 - the function's; it may be right without
             self._may_carry = False
             self._carried = {}
             return None
 
-    def _carry_over(
-        self,
-        computed: tuple[tuple[Any, Value], dict[Names, bytes]],
-        seconds: float,
-        compute: Callable[[Any], tuple[Any, Value]],
-    ) -> None:
+    def _carry_over(self, computed: ComputedTask, seconds: float, compute: Compute) -> None:
         """Keep what a task has changed for the next, if it may have loaded something large.
 
         Args:
@@ -116,38 +131,45 @@ class OtherArgsKeeper:
             seconds: How long that took.
             compute: Computes it again.
         """
-        (outputs, _), changed = computed
-        while self._may_carry:
-            news = {names: data for names, data in changed.items() if names not in self._summed}
-            if not any(len(data) >= LARGE_BYTES for data in news.values()):
-                return
-            carried = {**self._carried, **{names: _Snapshot(data) for names, data in news.items()}}
+        while self._may_carry and (carried := self._to_carry(computed.changed)):
             begun = time.perf_counter()
-            again = self._tried(carried, compute)
+            try:
+                again = self._tried(carried, compute)
+            except self._passes:  # the next task tries it
+                return
             if again is None:
                 return
-            saved = seconds - (time.perf_counter() - begun)
-            (outputs_again, _), changed_again = again
-            sums = changed_again.keys() & carried.keys()
+            sums = again.changed.keys() & carried.keys()
             self._summed |= sums
             if sums & self._carried.keys():  # what the task began with was not right for the trial
                 self._carried = {}
                 return
+            saved = seconds - (time.perf_counter() - begun)
             if not sums or (seconds > LONG_SECONDS and saved < WORTHWHILE * seconds):
-                expected = {names: data for names, data in changed.items() if names not in news}
-                same = _digest(outputs_again) == _digest(outputs) and changed_again == expected
-                self._may_carry = same and not sums
+                self._may_carry = not sums and self._is_same(computed, again)
                 self._carried = carried if self._may_carry else {}
                 return
 
-    def _run_from(
-        self, start: Mapping[Names, "_Snapshot"], compute: Callable[[Any], tuple[Any, Value]]
-    ) -> tuple[tuple[Any, Value], dict[Names, bytes]]:
+    def _to_carry(self, changed: Mapping[Names, bytes]) -> dict[Names, "_Snapshot"]:
+        """Return all that would be carried over; nothing if nothing large is new."""
+        news = {names: data for names, data in changed.items() if names not in self._summed}
+        if not any(len(data) >= LARGE_BYTES for data in news.values()):
+            return {}
+        return {**self._carried, **{names: _Snapshot(data) for names, data in news.items()}}
+
+    def _is_same(self, computed: ComputedTask, again: ComputedTask) -> bool:
+        """Return whether a task has come out the same, but for what is carried over."""
+        sums = {names: data for names, data in computed.changed.items() if names in self._summed}
+        what = "The outputs of a block"
+        same = payload.digest(again.outputs, what) == payload.digest(computed.outputs, what)
+        return same and again.changed == sums
+
+    def _run_from(self, start: Mapping[Names, "_Snapshot"], compute: Compute) -> ComputedTask:
         values: dict[str, Any] = {}
         for snapshot in start.values():
             values.update(snapshot.take())
         other = self._given.assembled(values)
-        value = compute(other)
+        outputs, timings = compute(other)
         after = self._given.values(other)
         known = {name for names in start for name in names}
         changed: dict[Names, bytes] = {
@@ -156,7 +178,7 @@ class OtherArgsKeeper:
         for names, snapshot in start.items():
             if not snapshot.take_back({name: after[name] for name in names if name in after}):
                 changed[names] = pickled_values(after, names)
-        return value, changed
+        return ComputedTask(outputs, timings, changed)
 
 
 class _Snapshot:
@@ -183,10 +205,6 @@ class _Snapshot:
             return False
         self._values = values
         return True
-
-
-def _digest(outputs: Any) -> bytes:
-    return payload.digest(outputs, "The outputs of a block")
 
 
 def changes_of(

@@ -17,7 +17,7 @@ from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.task_function import TaskContext, TaskFunction
 
 from .rios2_otherargs import Change
-from .rios2_otherargs_remote import OtherArgsKeeper, changes_of
+from .rios2_otherargs_remote import OtherArgsKeeper, Timings, changes_of
 from .rios_context import ApplyContext, close_with_apply
 
 try:
@@ -37,15 +37,14 @@ class Computed:
     Attributes:
         outputs: For each block, RIOS's object of output arrays.
         changes: What the function has changed of its copy of the otherArgs.
-        timings: The intervals of RIOS's ``Timers``, by name: begin and end as Unix times. Before
-            RIOS 2.0.7, ``Timers`` itself cannot be pickled.
+        timings: The intervals of RIOS's ``Timers``; before RIOS 2.0.7, it cannot itself be pickled.
         unread: Why the worker cannot read the inputs, if main should read them and send the blocks
             again; empty otherwise. Then there are no outputs.
     """
 
     outputs: list[Any]
     changes: tuple[Change, ...]
-    timings: dict[str, list[tuple[float, float]]]
+    timings: Timings
     unread: str = ""
 
 
@@ -113,16 +112,15 @@ class BlockComputer(TaskFunction):
                 if context.shared is None:
                     outputs, timings = self._computed(context, ())
                     return Computed(outputs, (), timings)
-                return self._computed_with(self._kept_otherargs(context.shared), context)
+                computed = self._kept_otherargs(context.shared).run(
+                    lambda other: self._computed(context, (other,)),
+                    first_attempt=context.attempt == 1,
+                )
+                changes = changes_of(computed.changed, context.add_content)
+                return Computed(computed.outputs, changes, computed.timings)
             except _UnreadError as error:
                 # What the task has done to its copy of the otherArgs is dropped with it.
                 return Computed([], (), {}, unread=str(error))
-
-    def _computed_with(self, otherargs: OtherArgsKeeper, context: TaskContext) -> Computed:
-        (outputs, timings), changed = otherargs.run(
-            lambda other: self._computed(context, (other,)), first_attempt=context.attempt == 1
-        )
-        return Computed(outputs, changes_of(changed, context.add_content), timings)
 
     def _kept_otherargs(self, pickled: bytes) -> OtherArgsKeeper:
         if self._otherargs is None:
@@ -136,7 +134,7 @@ class BlockComputer(TaskFunction):
 
     def _computed(
         self, context: TaskContext, otherargs: Sequence[Any]
-    ) -> tuple[list[Any], dict[str, list[tuple[float, float]]]]:
+    ) -> tuple[list[Any], Timings]:
         """Return the outputs of a task's blocks, and the intervals of its timers."""
         self._controls.loggingstream = sys.stdout
         timings = Timers()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rios_plugin_awsbatch.records import collected_blocks, measured_block
 from tests.hosts.support.otherargs import MODEL, Plain, Stage, Unread, names
 
 
@@ -171,3 +172,23 @@ def test_inputs_that_cannot_be_read_are_no_error_of_the_function():
     with pytest.raises(Unread):
         stage.changes(unread)
     assert len(calls) == 1
+
+
+def test_a_block_is_measured_once():
+    """However often its task is computed, in order to see what can be carried over."""
+    stage = Stage(Plain(model=None, calls=0))
+    measured = []
+
+    def function(other, number):
+        with measured_block(f"block {number}"):
+            if other.model is None:
+                other.model = np.ones(MODEL)
+            other.calls += 1
+            if number == 3:
+                other.model[0] = 7.0  # so that it has to be computed from main's values
+
+    for number in range(5):
+        with collected_blocks() as blocks:
+            stage.changes(lambda other, number=number: function(other, number))
+        measured += [block.name for block in blocks]
+    assert measured == [f"block {number}" for number in range(5)]

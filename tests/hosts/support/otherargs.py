@@ -38,15 +38,14 @@ class Stage:
         def compute(other):
             return function(other), None
 
-        _, changed = self.workers[worker].run(compute, first_attempt=attempt == 1)
+        changed = self.workers[worker].run(compute, first_attempt=attempt == 1).changed
         return changes_of(changed, self._add)
 
     def output(self, function):
         """Have a worker compute a task; return its outputs."""
-        (outputs, _), _ = self.workers[0].run(
-            lambda other: (function(other), None), first_attempt=True
+        return (
+            self.workers[0].run(lambda other: (function(other), None), first_attempt=True).outputs
         )
-        return outputs
 
     def entry(self, function, **keywords):
         """Have a worker compute a task; return its entry of the list."""
