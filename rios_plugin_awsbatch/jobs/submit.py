@@ -10,7 +10,7 @@ import dataclasses
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
@@ -18,11 +18,11 @@ from rios_plugin_awsbatch.aws.batch import container_overrides
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.aws.names import archive_key, new_run_id, submission_prefix
-from rios_plugin_awsbatch.errors import SubmissionError
+from rios_plugin_awsbatch.errors import SettingsError, SubmissionError
 from rios_plugin_awsbatch.settings import Settings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.store import PayloadStore
-from rios_plugin_awsbatch.wire.variables import env_items, resolved
+from rios_plugin_awsbatch.wire.variables import env_items, looks_secret, resolved
 
 from .definitions import definition_for, wanted_image
 from .pack import Script, pack
@@ -165,9 +165,15 @@ def _environment(settings: Settings, stack: StackOutputs, options: JobOptions) -
 
 
 def _for_workers(settings: Settings, options: JobOptions, name: str) -> dict[str, str]:
-    """Return the variables of the main job that its workers get too, and the one that says so."""
+    """Return the variables of the main job that its workers get too, and the one that says so.
+
+    Raises:
+        SettingsError: One that is only meant for workers looks like a credential.
+    """
     here = {**os.environ, **options.environment}
-    variables = resolved(env_items(settings.env), here) | dict(options.environment)
+    for_workers = resolved(env_items(settings.env), here)
+    _refuse_secrets(for_workers.items() - dict(options.environment).items())
+    variables = for_workers | dict(options.environment)
     said = [variables.pop(name)] if name in variables else []
     # What the script's process has as PYTHONPATH is about the main job's own disk.
     forwarded = [
@@ -177,6 +183,17 @@ def _for_workers(settings: Settings, options: JobOptions, name: str) -> dict[str
     ]
     everything = [*said, *forwarded]
     return variables | ({name: ",".join(everything)} if everything else {})
+
+
+def _refuse_secrets(variables: Iterable[tuple[str, str]]) -> None:
+    """Keep credentials out of the job: workers get their variables in private, a job does not."""
+    for name in sorted(name for name, value in variables if looks_secret(name, value)):
+        raise SettingsError(
+            f"RIOS_AWSBATCH_ENV sends {name} to the workers, which looks like a credential. A main "
+            "job would have it among its variables, and whoever may describe jobs can read these. "
+            "Let the script get it from a secret store, give the job's role the permission that "
+            f"it stands for, or accept that with --env {name}=VALUE."
+        )
 
 
 def _submit_job(  # noqa: PLR0913, PLR0917 - each is one fact about the job

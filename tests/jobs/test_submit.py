@@ -221,6 +221,20 @@ def test_the_image_of_the_main_definition_needs_no_other_definition(stack, scrip
     assert eventually(lambda: not stack.objects("submissions/")) is True
 
 
+def test_a_credential_for_the_workers_does_not_get_into_a_job(stack, script, monkeypatch):
+    """Whoever may describe jobs would read it; who gives it with --env has decided so."""
+    monkeypatch.setenv("EARTHDATA_TOKEN", "s3cret")
+    monkeypatch.setenv("RIOS_AWSBATCH_ENV", "EARTHDATA_TOKEN")
+    ended = submit(script(""))
+    assert ended.code == 1
+    assert "EARTHDATA_TOKEN" in ended.err
+    assert "s3cret" not in ended.err
+    assert not stack.objects("submissions/")
+    accepted = submit(script(""), "--env", "EARTHDATA_TOKEN=s3cret")
+    assert accepted.code == 0
+    succeeds(stack, accepted.job)
+
+
 @pytest.mark.usefixtures("stack")
 def test_an_image_that_cannot_be_pulled(script):
     """The job fails, and following it says why and what to do."""
