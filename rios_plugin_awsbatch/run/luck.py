@@ -1,5 +1,6 @@
 """What works on the embedded AWS by luck: its workers share main's disk, and main's packages."""
 
+import functools
 import logging
 import os
 import sys
@@ -37,7 +38,6 @@ _IN_IMAGES: Final = {
     "urllib3",
 }
 _LOOKED_AT: Final = 100  # of the calls in a chunk
-_warned: set[str] = set()  # once for each package and path is enough
 
 
 def warn_of_packages(pickled: bytes, sources: Iterable[bytes]) -> None:
@@ -55,13 +55,8 @@ def warn_of_packages(pickled: bytes, sources: Iterable[bytes]) -> None:
         for name, module in list(sys.modules.items())
         if (name in imported or _as_pickled(name) in pickled) and is_installed(module)
     }
-    for name in sorted(names - _IN_IMAGES - _warned):
-        _warned.add(name)
-        log.warning(
-            "%s is installed here, and the workers of the embedded AWS share what is installed "
-            "here; on AWS, the workers' image must have it",
-            name,
-        )
+    for name in sorted(names - _IN_IMAGES):
+        _tell_package(name)
 
 
 def warn_of_paths(args: Iterable[Any], kwargs: Mapping[str, Any]) -> None:
@@ -70,13 +65,26 @@ def warn_of_paths(args: Iterable[Any], kwargs: Mapping[str, Any]) -> None:
         return
     for value in _single([*args, *kwargs.values()]):
         path = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
-        if isinstance(path, str) and path not in _warned and _is_there(path):
-            _warned.add(path)
-            log.warning(
-                "%s is on this machine's disk, which the workers of the embedded AWS share; on "
-                "AWS, workers see what is in buckets (/vsis3/...) and on the web",
-                path,
-            )
+        if isinstance(path, str) and _is_there(path):
+            _tell_path(path)
+
+
+@functools.cache  # once is enough
+def _tell_package(name: str) -> None:
+    log.warning(
+        "%s is installed here, and the workers of the embedded AWS share what is installed here; "
+        "on AWS, the workers' image must have it",
+        name,
+    )
+
+
+@functools.cache
+def _tell_path(path: str) -> None:
+    log.warning(
+        "%s is on this machine's disk, which the workers of the embedded AWS share; on AWS, "
+        "workers see what is in buckets (/vsis3/...) and on the web",
+        path,
+    )
 
 
 def _as_pickled(text: str) -> bytes:

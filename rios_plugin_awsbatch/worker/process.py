@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -27,7 +28,7 @@ _CODE: Final = "from rios_plugin_awsbatch.worker.compute import main; main()"
 _LOOK_SECONDS: Final = 1.0
 
 
-def _environment(runtime: Runtime) -> dict[str, str]:
+def _environment(runtime: Runtime, temporary: str) -> dict[str, str]:
     """Return the environment of the user's code."""
     # Without the run's key, which the code could print into the log.
     (key, *_) = variables(WorkerSettings)["run_key"]
@@ -35,7 +36,7 @@ def _environment(runtime: Runtime) -> dict[str, str]:
     given = dict(runtime.variables)
     if "PYTHONPATH" in own and "PYTHONPATH" in given:  # a submission's files are on it
         given["PYTHONPATH"] += os.pathsep + own["PYTHONPATH"]
-    return {**own, **given}
+    return {**own, "TMPDIR": temporary, **given}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +78,16 @@ class ComputeProcess:
         self._functions = Kept(FUNCTIONS_KEPT)
         self._shared = Kept(SHARED_KEPT)
         self._called = False
+        # What it leaves there when it is killed goes with it.
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="rios-awsbatch-", ignore_cleanup_errors=True
+        )
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 [sys.executable, "-c", _CODE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=_environment(self._runtime),
+                env=_environment(self._runtime, self._temporary.name),
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._versions: Versions | None = None
@@ -192,7 +197,9 @@ class ComputeProcess:
     def reap(self) -> Death:
         """Return how the process died."""
         self._connection.close()
-        return Death(self._process.wait())
+        code = self._process.wait()
+        self._temporary.cleanup()
+        return Death(code)
 
     def kill(self) -> None:
         """End the process now, and any that takes its place before the next call is made.
@@ -205,6 +212,5 @@ class ComputeProcess:
     def close(self) -> None:
         """End the process, and wait until it has ended."""
         self._process.kill()
-        self._process.wait()
-        self._connection.close()
+        self.reap()
         self._runtime.close()

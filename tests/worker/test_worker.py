@@ -1,9 +1,11 @@
 """A worker as a process: what it does, what it refuses, and how it ends."""
 
+import os
 import re
 import secrets
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import cloudpickle
@@ -34,6 +36,27 @@ def test_a_stop_message_ends_it_well(run):
         "gone",
         [],
     )
+
+
+def leave_a_file_and_be_killed_once(mark):
+    """Return whether the file that the killed attempt has left is still there."""
+    handle, path = tempfile.mkstemp()
+    os.close(handle)
+    if Path(mark).exists():
+        return Path(Path(mark).read_text()).exists()
+    Path(mark).write_text(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+def test_temporary_files_of_a_killed_process_go_with_it(run, tmp_path):
+    """A worker lives longer than the processes that compute, and its disk must not fill."""
+    run.start()
+    run.send(run.task(leave_a_file_and_be_killed_once, str(tmp_path / "mark")))
+    assert run.value() is False
+    run.send(Stop())
+    assert run.end() == 0
+    assert not Path((tmp_path / "mark").read_text()).parent.exists()
 
 
 def test_sigterm_ends_an_idle_worker_well(run):
