@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.literals import JobStatusType
 
-__all__ = ["JobState", "WorkerJob", "submit_workers", "worker_overrides"]
+__all__ = [
+    "JobState",
+    "QueueLoad",
+    "WorkerJob",
+    "load_of_queue",
+    "submit_workers",
+    "worker_overrides",
+]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
@@ -148,26 +155,45 @@ def submit_workers(
         count -= size
 
 
-def waiting_jobs(batch: "BatchClient", job_queue: str) -> set[str]:
-    """Return the ids of the jobs that wait for a place; an array does if one of its children does.
+@dataclasses.dataclass(frozen=True)
+class QueueLoad:
+    """How busy a job queue is.
+
+    Attributes:
+        waiting: The ids of the jobs that wait for a place; that of an array if a child of it does.
+        taken: How many jobs, or children of arrays, have a place.
+    """
+
+    waiting: frozenset[str]
+    taken: int
+
+
+def load_of_queue(batch: "BatchClient", job_queue: str) -> QueueLoad:
+    """Ask Batch how busy a job queue is.
 
     An array itself stays PENDING until all its children have ended. Of many, the first hundred are
     looked at, as many as Batch describes at once.
     """
+    statuses: tuple[JobStatusType, ...] = ("RUNNABLE", "PENDING", "STARTING", "RUNNING")
     listed = {
         status: {
             job["jobId"]
             for job in batch.list_jobs(jobQueue=job_queue, jobStatus=status)["jobSummaryList"]
         }
-        for status in ("RUNNABLE", "PENDING")
+        for status in statuses
     }
     pending = sorted(listed["PENDING"])[:100]
     described: Any = batch.describe_jobs(jobs=pending)["jobs"] if pending else []
-    return listed["RUNNABLE"] | {
-        job["jobId"]
-        for job in described
-        if job.get("arrayProperties", {}).get("statusSummary", {}).get("RUNNABLE")
+    arrays = {
+        job["jobId"]: job.get("arrayProperties", {}).get("statusSummary", {}) for job in described
     }
+    return QueueLoad(
+        waiting=frozenset(
+            [*listed["RUNNABLE"], *(name for name in arrays if arrays[name].get("RUNNABLE"))]
+        ),
+        taken=len(listed["STARTING"] | listed["RUNNING"])
+        + sum(array.get(one, 0) for array in arrays.values() for one in ("STARTING", "RUNNING")),
+    )
 
 
 def worker_overrides(settings: Settings, bucket: str, exchange: Exchange, secret: str) -> Any:

@@ -150,7 +150,7 @@ class Run:
             startup_timeout=settings.startup_timeout,
             last_words=functools.partial(last_words, clients),
         )
-        self._unused = Unused(self.run_id, clients.batch, stack.job_queue, self._workforce)
+        self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         self._watcher = Watcher(
             self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
         )

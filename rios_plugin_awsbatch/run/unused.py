@@ -1,4 +1,8 @@
-"""A run without a user: its workers stay warm for a while, unless another job waits for a place."""
+"""A run without a user: its workers stay warm for a while, unless another job needs their place.
+
+On AWS, every new job is RUNNABLE for a minute or two until a machine has started. It needs a place
+of ours only if all places of the stack are taken.
+"""
 
 import dataclasses
 import logging
@@ -8,7 +12,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .launch import waiting_jobs
+from rios_plugin_awsbatch.stack.outputs import StackOutputs
+
+from .launch import load_of_queue
 from .workforce import Workforce
 
 if TYPE_CHECKING:
@@ -36,16 +42,16 @@ class Unused:
     Args:
         run_id: The run's id.
         batch: The Batch client.
-        job_queue: Where jobs wait for a place.
+        stack: Has the job queue, and so many places.
         workforce: Knows the run's own jobs.
     """
 
     def __init__(
-        self, run_id: str, batch: "BatchClient", job_queue: str, workforce: Workforce
+        self, run_id: str, batch: "BatchClient", stack: StackOutputs, workforce: Workforce
     ) -> None:
         self._run_id = run_id
         self._batch = batch
-        self._job_queue = job_queue
+        self._stack = stack
         self._workforce = workforce
         self._lock = threading.Lock()  # guards `_no_use`
         self._no_use: _NoUse | None = None
@@ -81,9 +87,11 @@ class Unused:
         return now
 
     def _place_is_wanted(self) -> bool:
+        """Return whether another job waits, and not only for the machine that Batch starts."""
         try:
-            own = {job.job_id for job in self._workforce.jobs}
-            return not waiting_jobs(self._batch, self._job_queue) <= own
+            load = load_of_queue(self._batch, self._stack.job_queue)
         except Exception as error:  # noqa: BLE001 - the workers end a little later
             log.debug("run=%s cannot look at the job queue: %s", self._run_id, error)
             return False
+        own = {job.job_id for job in self._workforce.jobs}
+        return not load.waiting <= own and load.taken >= (self._stack.max_jobs or 0)

@@ -2,9 +2,15 @@
 
 import threading
 import time
+import types
+
+import pytest
 
 from rios_plugin_awsbatch import AWSBatchJobManager, BatchExecutor
 from rios_plugin_awsbatch.run import leases
+from rios_plugin_awsbatch.run.launch import QueueLoad
+from rios_plugin_awsbatch.run.unused import Unused
+from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from tests.hosts.support.jobs import JobInfo, double
 from tests.support.helpers import WORKERS, eventually
 
@@ -51,6 +57,31 @@ def test_warm_workers_are_given_up_when_another_job_waits(warm, monkeypatch):
     with BatchExecutor(1, compression="zlib") as executor:  # other settings: another run
         assert executor.submit(abs, -1).result(PATIENCE) == 1
     eventually(lambda: not leases._live, "the warm workers have not been given up")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "taken", "wanted"),
+    [
+        ({"mine", "other"}, WORKERS, True),
+        ({"mine", "other"}, WORKERS - 1, False),
+        ({"mine"}, WORKERS, False),
+        (set(), WORKERS, False),
+    ],
+)
+def test_a_job_that_only_waits_for_its_machine_takes_no_workers(
+    waiting, taken, wanted, monkeypatch
+):
+    """On AWS every new job does so for a minute or two; places are wanted when none is free."""
+    load = QueueLoad(frozenset(waiting), taken)
+    monkeypatch.setattr("rios_plugin_awsbatch.run.unused.load_of_queue", lambda *_: load)
+    monkeypatch.setattr("rios_plugin_awsbatch.run.unused.QUEUE_SECONDS", -1.0)
+    stack = StackOutputs("RIOS", "eu-west-1", job_queue="q", max_jobs=WORKERS)
+    workforce = types.SimpleNamespace(jobs=[types.SimpleNamespace(job_id="mine")])
+    unused = Unused("run", None, stack, workforce)
+    given_up = []
+    unused.begin(600, lambda: given_up.append(True))
+    unused.look()
+    assert bool(given_up) is wanted
 
 
 def test_a_run_in_use_is_not_given_up(warm, monkeypatch):
