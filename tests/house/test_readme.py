@@ -75,3 +75,14 @@ def test_the_commands_of_the_table_exist():
     ):
         program, *rest = command.split()
         subprocess.run([scripts / program, *rest, "--help"], check=True, capture_output=True)
+
+
+DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("C*.md")]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_prose_is_wrapped(path: Path):
+    """Lines of prose have up to 100 characters; tables, code and links cannot be wrapped."""
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in text.splitlines() if not line.startswith(("|", "!["))]
+    assert [line for line in lines if len(line) > 100 and "](" not in line] == []
