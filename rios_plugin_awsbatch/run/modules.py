@@ -1,7 +1,9 @@
 """The modules of main that travel: what it has imported, and its script names, of its own.
 
 A module is the user's own if it is neither of the standard library nor installed in site-packages:
-it stands beside the script, on PYTHONPATH, or in the folder of an editable install.
+it stands beside the script, on PYTHONPATH, or in the folder of an editable install. What stands in
+a hidden folder is a tool's, the debugger of an editor for instance, unless the script is there too.
+A package with parts that were compiled for another system than the workers' does not travel.
 
 Workers must compute with the code that main has. So the files are read when they are first needed,
 and again only when main loads a module anew (`importlib.reload` or IPython's autoreload), however
@@ -11,6 +13,7 @@ often somebody edits them meanwhile.
 import ast
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import logging
 import os
@@ -43,9 +46,13 @@ _NEVER: Final = {
     "rios",
     "osgeo",
     "osgeo_utils",
+    "debugpy",
+    "pydevd",
     "sitecustomize",
     "usercustomize",
 }
+_WORKERS_SYSTEM: Final = "linux"
+_COMPILED: Final = (".so", ".pyd", ".dylib")
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 _LIBRARIES: Final = tuple(
     f"{os.path.abspath(path)}{os.sep}"  # noqa: PTH100 - a link in it stays a link
@@ -93,6 +100,7 @@ class LocalModules:
         self._named = [name for name in given if name not in ("", NONE)]
         self._limit = limit
         self._elsewhere = None if elsewhere is None else f"{os.path.abspath(elsewhere)}{os.sep}"  # noqa: PTH100 - as above
+        self._at_home = set(_folder_of_script().split(os.sep))  # noqa: PTH206 - as above
         self._state = (0, 0)  # see `_state_of_main`, when it was last looked at
         self._read: dict[str, _Read] = {}
         self._files: dict[str, ModuleFile] = {}
@@ -132,6 +140,9 @@ class LocalModules:
         while waiting or sources:
             for name in waiting:
                 read[name] = self._top_level(name, imported.get(name, {}), room)
+                if name not in self._named and _is_foreign(read[name].files):
+                    _tell_foreign(name)
+                    read[name] = dataclasses.replace(read[name], files={})
                 if not self._only_named:
                     files = read[name].files.items()
                     sources += [file.content for path, file in files if path.endswith(".py")]
@@ -169,7 +180,9 @@ class LocalModules:
             return False
         if self._elsewhere is not None and path.startswith(self._elsewhere):
             return False
-        return _INSTALLED.isdisjoint(path.split(os.sep))  # noqa: PTH206 - as above
+        parts = set(path.split(os.sep))  # noqa: PTH206 - as above
+        hidden = any(part.startswith(".") for part in parts - self._at_home)
+        return not hidden and _INSTALLED.isdisjoint(parts)
 
     def _top_level(self, name: str, specs: Mapping[str, ModuleSpec], room: Room) -> _Read:
         """Return a module as it was read before, unless main has loaded it anew."""
@@ -207,6 +220,27 @@ class LocalModules:
                 package = read_package(name, folder, imported, room)
                 files |= {f"{name}/{path}": file for path, file in package.items()}
         return {**files, **metadata_of(name, places)}
+
+
+def _folder_of_script() -> str:
+    """Return the folder of the script, or that of the notebook."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    return os.path.dirname(os.path.abspath(script)) if script else os.getcwd()  # noqa: PTH100, PTH109, PTH120 - as above
+
+
+def _is_foreign(files: Iterable[str]) -> bool:
+    """Return whether files were compiled for another system than the workers'."""
+    return sys.platform != _WORKERS_SYSTEM and any(name.endswith(_COMPILED) for name in files)
+
+
+@functools.cache  # once is enough
+def _tell_foreign(name: str) -> None:
+    log.warning(
+        "module %s has parts that were compiled for %s, so it does not travel to the workers: "
+        "install it in their image",
+        name,
+        sys.platform,
+    )
 
 
 def _spec_of(module: types.ModuleType | None) -> ModuleSpec | None:

@@ -30,11 +30,14 @@ def explained_imports(what: str, folder: str | None) -> Iterator[None]:
         module = None if folder is None else _failed_in(reason.__traceback__, folder)
         if module is None:
             raise
-        remedy = (
-            "Install that module in the workers' image."
-            if isinstance(reason, ModuleNotFoundError)
-            else "A worker has the module and the files of its package, and no other files of main."
-        )
+        remedy = "A worker has the module and the files of its package, and no other files of main."
+        if isinstance(reason, ModuleNotFoundError):
+            remedy = "Install that module in the workers' image."
+            if str(reason.name).partition(".")[0] == module.partition(".")[0]:
+                remedy = (
+                    "The worker has the files that main has; if the image has the module, and "
+                    "they hide it, set RIOS_AWSBATCH_MODULES=none."
+                )
         raise ModulesError(
             f"Module {module} cannot be imported in a worker, for {what}: {type(reason).__name__}: "
             f"{str(reason).rstrip('.')}. {remedy}"

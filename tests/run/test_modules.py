@@ -92,6 +92,38 @@ def package(own):
     return {name.removeprefix("rab4/") for name in travelling(LocalModules("", LIMIT), "rab4")}
 
 
+def test_tools_do_not_travel(own, monkeypatch):
+    """An editor keeps its debugger in a hidden folder; nobody has written that for workers."""
+    hidden = own / ".editor" / "libs"
+    write(hidden, rab3_py="x = 3")
+    monkeypatch.syspath_prepend(str(hidden))
+    importlib.import_module("rab3")
+    assert travelling(LocalModules("", LIMIT), "rab3") == {}
+    assert travelling(LocalModules("rab3", LIMIT), "rab3") == {"rab3.py": "x = 3"}
+
+
+def test_a_project_in_a_hidden_folder_travels(own, monkeypatch):
+    """A build server has its checkouts in one; PYTHONPATH names a folder beside the script's."""
+    library = own / ".ci" / "project" / "library"
+    write(library, rab3_py="x = 3")
+    script = str(own / ".ci" / "project" / "bin" / "job.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", script, raising=False)
+    monkeypatch.syspath_prepend(str(library))
+    importlib.import_module("rab3")
+    assert travelling(LocalModules("", LIMIT), "rab3") == {"rab3.py": "x = 3"}
+
+
+def test_what_was_compiled_for_another_system_does_not_travel(own, monkeypatch, caplog):
+    """It would hide the package in the image; who names it knows better."""
+    write(own, rab4____init___py="", rab4__part_so="")
+    importlib.import_module("rab4")
+    assert "rab4/part.so" in LocalModules("", LIMIT).files()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert travelling(LocalModules("", LIMIT), "rab4") == {}
+    assert "rab4 has parts that were compiled for darwin" in caplog.text
+    assert "rab4/part.so" in LocalModules("rab4", LIMIT).files()
+
+
 def test_a_package_travels_with_its_data(own):
     """Not with hidden files, environments and what Git ignores, unless main has imported it."""
     assert package(own) == {

@@ -101,6 +101,7 @@ def failure(run, function, runtime):
     ("code", "said"),
     [
         ("import not_in_the_image", "No module named 'not_in_the_image'. Install that module"),
+        ("import rab_failing.part", "rab_failing.*RIOS_AWSBATCH_MODULES=none"),
         ("open('/nowhere/table.csv')", "FileNotFoundError: .*no other files of main"),
         ("1 / 0", "ZeroDivisionError: division by zero. A worker has"),
     ],
