@@ -6,6 +6,7 @@ last line of the log says so, and main finds it there.
 """
 
 import argparse
+import atexit
 import os
 import signal
 import sys
@@ -24,6 +25,11 @@ _PROGRAM: Final = "rios-awsbatch-worker"
 _UNWINDING_SECONDS: Final = 0.3
 
 
+def _ignore(*signals: signal.Signals) -> None:
+    for each in signals:
+        signal.signal(each, signal.SIG_IGN)
+
+
 def _leave_at_sigterm() -> None:
     """End in order at SIGTERM, and at once if that would wait, for a bucket for instance."""
 
@@ -39,6 +45,8 @@ def _leave_at_sigterm() -> None:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, leave)
+    # At its very end, the interpreter lets a signal kill the process unless it is ignored.
+    atexit.register(_ignore, signal.SIGALRM, signal.SIGTERM)
 
 
 def become(command: list[str]) -> NoReturn:
