@@ -15,11 +15,13 @@ from rios_plugin_awsbatch.endpoints import end_all_on
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from .activation import Activation
+from .credentials import OWNER, PRINCIPALS, AccessKey, new_key
 from .environment import adapted, client_environment
 from .options import ServerOptions
 
 __all__ = ["LocalAWS"]
 
+_RECORD: Final = "RIOS_AWSBATCH_EMBEDDED_RECORD"
 _WORKER: Final = "rios-awsbatch-worker"
 # Beyond the time that jobs have to stop.
 _SERVER_GRACE: Final = 10.0
@@ -53,6 +55,12 @@ class LocalAWS:
             connection is dropped without an answer.
         worker_python: The interpreter of another environment that has this package. Jobs run its
             programs, as if it were their image; by default, they run those of this interpreter.
+        principal: Who this process is, and so what it may do: "owner", everything; "main", what the
+            stack's policy for main scripts allows; "administrator", what the policy for whoever
+            creates the stack allows (docs/aws.md). Jobs may do what their role allows.
+        record: A file to which each different call is added as a line of JSON, with the IAM action,
+            the resource and the caller's policies. By default, the file that the environment
+            variable ``RIOS_AWSBATCH_EMBEDDED_RECORD`` names, if any.
 
     Attributes:
         environment: The variables that make boto3 and this package use the embedded AWS; empty
@@ -73,9 +81,14 @@ class LocalAWS:
         activate: bool = True,
         middleware: str | None = None,
         worker_python: str | None = None,
+        principal: str = OWNER,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
+        if principal not in PRINCIPALS:
+            raise AWSBatchException(f"principal is {principal}; give {', '.join(PRINCIPALS)}.")
+        self._principal = principal
         self._options = ServerOptions(
             workers=workers,
             region=region,
@@ -86,6 +99,8 @@ class LocalAWS:
             worker_python=_interpreter(worker_python),
             # Not pathlib: Path("") is ".", which stays relative.
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
+            keys={name: (key.id, key.secret) for name, key in _new_keys()},
+            record=_record(record),
         )
         self._process: subprocess.Popen[str] | None = None
         self._activate = activate
@@ -115,6 +130,11 @@ class LocalAWS:
         """Return ``environ``, changed so that a process uses the embedded AWS and no other."""
         return adapted(environ, self.environment)
 
+    def environment_of(self, principal: str) -> dict[str, str]:
+        """Return `environment`, but with the access key of another principal."""
+        key, secret = self._options.keys[principal]
+        return {**self.environment, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
     def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing.Self needs Python 3.11
         if self._process is not None:
             raise AWSBatchException(f"{self.endpoint} is entered already; make another LocalAWS.")
@@ -135,7 +155,9 @@ class LocalAWS:
         except BaseException:
             self._end()
             raise
-        self.environment = client_environment(endpoint, options.region, options.stack)
+        self.environment = client_environment(
+            endpoint, options.region, options.stack, options.keys[self._principal]
+        )
         if self._activate:
             self._activation = Activation(self.environment)
             self._activation.begin()
@@ -187,6 +209,16 @@ class LocalAWS:
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+def _new_keys() -> Iterator[tuple[str, AccessKey]]:
+    yield from ((name, new_key()) for name in PRINCIPALS)
+
+
+def _record(path: str | os.PathLike[str] | None) -> str | None:
+    """Return the absolute path of the record: as given, or as the environment says."""
+    chosen = path or os.environ.get(_RECORD)
+    return str(Path(chosen).absolute()) if chosen else None
 
 
 def _interpreter(path: str | None) -> str:

@@ -15,6 +15,8 @@ class ServerOptions:
     Attributes:
         workers: As for `LocalAWS`, and so are the next six.
         path: The owner's ``sys.path``, for the middleware.
+        keys: The access keys of users, by their names: id and secret.
+        record: The file to which the server adds what is called; None for no record.
         endpoint: The URL that is served; empty until the server has a port.
     """
 
@@ -26,4 +28,6 @@ class ServerOptions:
     middleware: str | None
     worker_python: str
     path: list[str]
+    keys: dict[str, tuple[str, str]]
+    record: str | None = None
     endpoint: str = ""

@@ -51,12 +51,13 @@ def alive(pid):
 
 
 class Cloud:
-    """An embedded AWS, seen through clients of its own."""
+    """An embedded AWS, seen through clients of its own, which may do everything."""
 
     def __init__(self, aws):
         self.aws = aws
+        owner = aws.environment_of("owner")
         with aws.activated():
-            session = boto3.Session()
+            session = boto3.Session(owner["AWS_ACCESS_KEY_ID"], owner["AWS_SECRET_ACCESS_KEY"])
             config = Config(max_pool_connections=50)
             self.s3, self.sqs, self.batch, self.cloudformation, self.logs = (
                 session.client(service, config=config)
