@@ -2,10 +2,8 @@
 
 import dataclasses
 import functools
-import importlib.resources
 import json
-import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from moto.batch.models import batch_backends
@@ -13,7 +11,7 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
-from .credentials import OWNER, Caller
+from .credentials import MAIN, OWNER, Caller
 from .iam import Policy, read_policy
 
 __all__ = ["Authority", "Principal"]
@@ -32,15 +30,17 @@ class Principal:
     """Who makes a request, with what policies.
 
     Attributes:
-        kind: "owner", "main", "administrator", or the role's name in the template.
+        kind: The user's name, or the role's in the template.
         arn: The caller's ARN, a session's if it is a role.
         policies: What it may do.
+        boundaries: What it may do at most, for each a policy; none for no limits.
         documents: The same as text, by the policies' names.
     """
 
     kind: str
     arn: str
     policies: tuple[Policy, ...]
+    boundaries: tuple[Policy, ...]
     documents: Mapping[str, str]
 
 
@@ -50,14 +50,18 @@ class Authority:
     Args:
         account: The account's number.
         region: The region of the stacks.
-        stack: The stack that users have their policies for.
+        stack: The stack whose main scripts the user "main" may run.
+        users: The policies of other users, as JSON, by their names.
     """
 
-    def __init__(self, account: str, region: str, stack: str) -> None:
+    def __init__(
+        self, account: str, region: str, stack: str, users: Mapping[str, Sequence[str]]
+    ) -> None:
         self.account = account
         self.region = region
         self.partition = get_partition(region)
         self._stack = stack
+        self._users = users
         # By caller, with the number of events of all stacks; it grows when a stack changes.
         self._known: dict[Caller, tuple[int, Principal]] = {}
 
@@ -83,7 +87,10 @@ class Authority:
         for name, properties in self._resources("AWS::IAM::Role"):
             if name[1] == caller.role:
                 documents = dict(self._documents_of_role(properties))
-                return _principal(name[0], arn, documents)
+                boundary = properties.get("PermissionsBoundary")
+                return _principal(
+                    name[0], arn, documents, [self._managed(boundary)] if boundary else []
+                )
         return _principal(_WITHOUT_ROLE, arn, dict(self._attached(role)))
 
     def job_tags(self, identity: str) -> Mapping[str, str]:
@@ -102,8 +109,9 @@ class Authority:
     def _documents_of_user(self, user: str) -> Iterator[tuple[str, str]]:
         if user == OWNER:
             yield "Everything", json.dumps(_EVERYTHING)
-        elif user == "administrator":
-            yield "Administrator", administrator_policy(self._stack, self.account, self.partition)
+        elif user != MAIN:
+            for number, text in enumerate(self._users[user]):
+                yield f"{user}-{number}", text
         else:
             for name, properties in self._resources("AWS::IAM::ManagedPolicy", self._stack):
                 if name[0] == _MAIN_POLICY:
@@ -152,23 +160,15 @@ class Authority:
         return list(cloudformation_backends[self.account][self.region].stacks.values())
 
 
-def _principal(kind: str, arn: str, documents: Mapping[str, str]) -> Principal:
+def _principal(
+    kind: str,
+    arn: str,
+    documents: Mapping[str, str],
+    boundaries: Sequence[tuple[str, str]] = (),
+) -> Principal:
     policies = tuple(read_policy(name, text) for name, text in documents.items())
-    return Principal(kind, arn, policies, documents)
-
-
-def administrator_policy(stack: str, account: str, partition: str) -> str:
-    """Return the policy of whoever creates a stack."""
-    file = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("administrator.json")
-    named = stack == "RIOS"
-    values = {
-        "Partition": partition,
-        "AccountId": account,
-        "StackName": stack,
-        "Bucket": f"riosbucket{account}" if named else f"{stack.lower()}-batchbucket-",
-        "Repositories": "rios" if named else f"{stack.lower()}-batchrepository",
-    }
-    return string.Template(file.read_text(encoding="utf-8")).substitute(values)
+    limits = tuple(read_policy(name, text) for name, text in boundaries)
+    return Principal(kind, arn, policies, limits, {**documents})
 
 
 @functools.cache

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["OWNER", "PRINCIPALS", "AccessKey", "Caller", "Credentials", "new_key"]
+__all__ = ["MAIN", "OWNER", "AccessKey", "Caller", "Credentials", "new_key"]
 
+# Whom a process outside of jobs may be, besides the users that are given: whoever owns the account
+# may do everything, and who runs main scripts has the stack's policy for that.
 OWNER: Final = "owner"
-# Whom a process outside of jobs may be: whoever owns the account may do everything.
-PRINCIPALS: Final = (OWNER, "main", "administrator")
+MAIN: Final = "main"
 PATH: Final = "/v2/credentials/"  # as in ECS; no bucket has a name this short
 # ECS gives them for six hours. botocore renews them when less than a quarter of an hour is left.
 SECONDS: Final = 3600.0
@@ -51,7 +52,7 @@ class Caller:
     """Whose credentials a request has.
 
     Attributes:
-        user: One of `PRINCIPALS`; empty for a job.
+        user: The user's name, `OWNER` and `MAIN` among them; empty for a job.
         role: ARN of the job's role.
         session: Name of the role's session: the id of the job's ECS task.
         expires: When its credentials expire, in seconds since 1970; None if never.

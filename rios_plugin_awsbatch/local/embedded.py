@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -15,7 +15,7 @@ from rios_plugin_awsbatch.endpoints import end_all_on
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from .activation import Activation
-from .credentials import OWNER, PRINCIPALS, AccessKey, new_key
+from .credentials import MAIN, OWNER, AccessKey, new_key
 from .environment import adapted, client_environment
 from .options import ServerOptions
 
@@ -56,8 +56,9 @@ class LocalAWS:
         worker_python: The interpreter of another environment that has this package. Jobs run its
             programs, as if it were their image; by default, they run those of this interpreter.
         principal: Who this process is, and so what it may do: "owner", everything; "main", what the
-            stack's policy for main scripts allows; "administrator", what the policy for whoever
-            creates the stack allows (docs/aws.md). Jobs may do what their role allows.
+            stack's policy for main scripts allows; or one of `users`. Jobs may do what the role in
+            their job definition allows.
+        users: The policies of users, as JSON, by the users' names.
         record: A file to which each different call is added as a line of JSON, with the IAM action,
             the resource and the caller's policies. By default, the file that the environment
             variable ``RIOS_AWSBATCH_EMBEDDED_RECORD`` names, if any.
@@ -82,12 +83,14 @@ class LocalAWS:
         middleware: str | None = None,
         worker_python: str | None = None,
         principal: str = OWNER,
+        users: Mapping[str, Sequence[str]] | None = None,
         record: str | os.PathLike[str] | None = None,
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
-        if principal not in PRINCIPALS:
-            raise AWSBatchException(f"principal is {principal}; give {', '.join(PRINCIPALS)}.")
+        names = [OWNER, MAIN, *(users or {})]
+        if principal not in names:
+            raise AWSBatchException(f"principal is {principal}; give {' or '.join(names)}.")
         self._principal = principal
         self._options = ServerOptions(
             workers=workers,
@@ -99,7 +102,8 @@ class LocalAWS:
             worker_python=_interpreter(worker_python),
             # Not pathlib: Path("") is ".", which stays relative.
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
-            keys={name: (key.id, key.secret) for name, key in _new_keys()},
+            keys={name: (key.id, key.secret) for name, key in _new_keys(names)},
+            users={name: list(texts) for name, texts in (users or {}).items()},
             record=_record(record),
         )
         self._process: subprocess.Popen[str] | None = None
@@ -211,8 +215,8 @@ class LocalAWS:
         process.stdout.close()
 
 
-def _new_keys() -> Iterator[tuple[str, AccessKey]]:
-    yield from ((name, new_key()) for name in PRINCIPALS)
+def _new_keys(names: Sequence[str]) -> Iterator[tuple[str, AccessKey]]:
+    yield from ((name, new_key()) for name in names)
 
 
 def _record(path: str | os.PathLike[str] | None) -> str | None:

@@ -132,7 +132,7 @@ class Guard:
     def _refusal(self, principal: Principal, call: Call, access: Access) -> Refusal | None:
         context = {**self._context(principal, call), **access.context}
         needed = Access(access.action, access.resource, context)
-        decision = decide(principal.policies, needed)
+        decision = decide(principal.policies, needed, principal.boundaries)
         self._recorder.note(principal, call, access, context, allowed=decision.allowed)
         if decision.allowed:
             return None

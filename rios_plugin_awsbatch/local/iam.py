@@ -123,8 +123,20 @@ def _read(name: str, text: str) -> Policy:
     return Policy(name, tuple(read))
 
 
-def decide(policies: Iterable[Policy], access: Access) -> Decision:
-    """Decide: an explicit denial wins, then any statement that allows it, else it is denied."""
+def decide(
+    policies: Iterable[Policy], access: Access, boundaries: Iterable[Policy] = ()
+) -> Decision:
+    """Decide: an explicit denial wins, then any statement that allows it, else it is denied.
+
+    Args:
+        policies: The caller's.
+        access: What it wants.
+        boundaries: Each of them has to allow it as well.
+    """
+    for boundary in boundaries:
+        limit = decide([boundary], access)
+        if not limit.allowed:
+            return limit
     allowing: list[str] = []
     for policy in policies:
         for statement in policy.statements:

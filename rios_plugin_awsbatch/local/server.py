@@ -40,7 +40,7 @@ def serving(options: ServerOptions) -> Iterator[str]:
         Exception: The middleware cannot be imported, or the stack cannot be created.
     """
     credentials = Credentials({name: AccessKey(*key) for name, key in options.keys.items()})
-    authority = Authority(DEFAULT_ACCOUNT_ID, options.region, options.stack)
+    authority = Authority(DEFAULT_ACCOUNT_ID, options.region, options.stack, options.users)
     layers = [
         lambda app: Guard(app, credentials, authority, Recorder(options.record)),
         credentials.served_by,

@@ -20,7 +20,7 @@ if python:
 @contextlib.contextmanager
 def defined(cloud, image="rios:latest", environment=None, **container):
     """Register a job definition; yield its name."""
-    name = f"definition-{uuid.uuid4().hex}"
+    name = f"riosJobDefinition-{uuid.uuid4().hex}"
     variables = [{"name": one, "value": value} for one, value in (environment or {}).items()]
     properties = {"image": image, "vcpus": 1, "memory": 100, "environment": variables, **container}
     cloud.batch.register_job_definition(
