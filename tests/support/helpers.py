@@ -70,6 +70,13 @@ class Cloud:
         self.bucket = self.outputs["BatchBucket"]
         self.job_queue = self.outputs["BatchProcessingJobQueueName"]
 
+    @property
+    def worker_role(self):
+        """The ARN of the role that workers have."""
+        name = self.outputs["BatchProcessingJobDefinitionName"]
+        (latest, *_) = self.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
+        return latest["containerProperties"]["jobRoleArn"]
+
     def objects(self, prefix="runs/"):
         """Return the keys of the bucket's objects under a prefix."""
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
