@@ -258,9 +258,7 @@ def requested(
     """
     if len(zones) not in (0, ZONES):
         raise click.UsageError(f"Give --az {ZONES} times, or not at all.")
-    given = {
-        name: _text(value) for name, value in options.items() if value is not None
-    }
+    given = {name: _text(value) for name, value in options.items() if value is not None}
     pairs = [text.partition(",") for text in tags]
     if not all(key for key, _, _ in pairs):
         raise click.UsageError("A tag needs a key: --tag KEY or --tag KEY,VALUE.")

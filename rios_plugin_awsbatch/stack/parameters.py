@@ -90,7 +90,7 @@ def _refuse_without_effect(
 
 
 def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return the vCPUs of machines for all workers at once, or for one main script if it needs more.
+    """Return the vCPUs of the machines for all workers, or for one main script if it needs more.
 
     Workers and main scripts have this limit each, in compute environments of their own.
     """

@@ -48,7 +48,7 @@ def test_the_name_of_a_queue_is_never_another_than_the_policies_allow():
         if length <= 43:
             assert len(queue_name(prefix, new_run_id(), "results")) <= 80
         else:
-            with pytest.raises(StackError, match="at most 80 characters.*--servicename"):
+            with pytest.raises(StackError, match=r"at most 80 characters.*--servicename"):
                 queue_name(prefix, new_run_id(), "results")
 
 

@@ -100,7 +100,7 @@ def test_a_name_that_no_stack_can_have(name):
 def test_a_long_name_needs_a_prefix_for_the_names_within():
     """Queues of runs are called after the stack, or after the prefix; policies say the same."""
     name = "Long" * 32
-    with pytest.raises(StackError, match="too long for names of queues.*--servicename"):
+    with pytest.raises(StackError, match=r"too long for names of queues.*--servicename"):
         create_stack(managed(name), {}, {})
     stack = create(name, {"ServiceName": "short", "ComputeType": "fargate"})
     assert outputs(stack)["BatchRunQueuePrefix"] == "shortRun-"

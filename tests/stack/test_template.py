@@ -1,6 +1,5 @@
 """The template as a file: its parameters, names and outputs, and the documents about it."""
 
-import json
 import re
 
 from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch, stack
@@ -10,7 +9,6 @@ from tests.stack.support.template import (
     OUTPUTS,
     PARAMETERS,
     REPOSITORIES,
-    RESOURCES,
     ROOT,
     TEMPLATE,
     TEXT,
@@ -135,18 +133,6 @@ def test_outputs_of_names_follow_the_things():
 # The documents
 
 
-def test_the_policy_to_paste_covers_what_the_template_makes():
-    """The policy in docs/aws.md is short enough, and covers each service in the template."""
-    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "aws.md").read_text(), re.DOTALL)
-    policy = json.loads(text)
-    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144, "a managed policy's size"
-    services = {
-        action.partition(":")[0] for one in policy["Statement"] for action in texts([one["Action"]])
-    }
-    used = {resource["Type"].split("::")[1].lower() for resource in RESOURCES.values()}
-    assert used | {"cloudformation"} <= services
-
-
 def test_the_documents_name_options_and_outputs_that_exist():
     """All outputs, and all options of the stack's commands, that the documents name exist."""
     words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
@@ -156,13 +142,3 @@ def test_the_documents_name_options_and_outputs_that_exist():
     known = {word for option in options for word in (*option.opts, *option.secondary_opts)}
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
-
-
-def test_the_policy_for_another_image_is_one_that_aws_takes():
-    """The policy in docs/image.md has the names of the copies, and of the roles that they need."""
-    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "image.md").read_text(), re.DOTALL)
-    copies, roles = json.loads(text)["Statement"]
-    assert copies["Resource"].endswith(":job-definition/riosJobDefinitionMain-*")
-    assert {
-        role.rpartition("RIOS-")[2].removesuffix("-*") for role in roles["Resource"]
-    } <= RESOURCES.keys()

@@ -14,7 +14,8 @@ from tests.stack.support.template import TEMPLATE
 from tests.support.helpers import eventually
 
 TEXT = TEMPLATE["Mappings"]["Machines"]["UserData"]["Text"]
-PARTS = {part.get_content_type(): part.get_payload() for part in email.message_from_string(TEXT).walk()}
+MESSAGE = email.message_from_string(TEXT)
+PARTS = {part.get_content_type(): part.get_payload() for part in MESSAGE.walk()}
 BLOCK = PARTS["text/cloud-boothook"]
 SETUP = PARTS["text/x-shellscript"]
 WATCHER = SETUP.partition("<<'END'\n")[2].partition("\nEND\n")[0]
