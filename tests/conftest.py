@@ -34,10 +34,15 @@ def pytest_xdist_auto_num_workers():
 
 @pytest.fixture(scope="session")
 def local_aws():
-    """One embedded AWS for all tests of a process; not activated."""
+    """One embedded AWS for all tests of a process; not activated.
+
+    Inside, this process may do what the stack's policy for main scripts allows.
+    """
     # The interpreter of another environment for all workers: see CONTRIBUTING.
     python = os.environ.get("WORKER_PYTHON")
-    with LocalAWS(workers=WORKERS, stop_grace=2.0, worker_python=python, activate=False) as aws:
+    with LocalAWS(
+        workers=WORKERS, stop_grace=2.0, worker_python=python, activate=False, principal="main"
+    ) as aws:
         yield aws
 
 

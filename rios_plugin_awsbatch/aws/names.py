@@ -5,6 +5,8 @@ import secrets
 import time
 from typing import Final, Literal
 
+from rios_plugin_awsbatch.errors import StackError
+
 __all__ = [
     "ARCHIVE",
     "RECORD",
@@ -32,7 +34,9 @@ ARCHIVE: Final = "files.tar.gz"
 RECORD: Final = "record.json"
 # As `new_run_id` makes them, for runs and submissions.
 RUN_ID: Final = r"\d{8}T\d{6}-[0-9a-f]{8}"
-# A queue's name has at most 80 characters, and a stack's name may be too long for it.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+_QUEUE_CHARACTERS: Final = 80
+# What a template other than this package's leaves of a stack's name, which may be long.
 _STACK_CHARACTERS: Final = 40
 
 
@@ -62,18 +66,37 @@ def record_key(identity: str) -> str:
 
 
 def queue_prefix(stack: str) -> str:
-    """Return how the queues of a stack's runs are named; the roles' policies rely on it."""
+    """Return how the names of the queues of runs begin, for a stack without an output of that.
+
+    A stack of this package's template has one, `BatchRunQueuePrefix`, on which its roles rely.
+    """
     return f"{stack[:_STACK_CHARACTERS]}-run-"
 
 
-def queue_name(stack: str, run_id: str, role: Role) -> str:
-    """Return the name of a run's queue."""
-    return f"{queue_prefix(stack)}{run_id}-{role}"
+def queue_name(prefix: str, run_id: str, role: Role) -> str:
+    """Return the name of a run's queue.
+
+    Args:
+        prefix: How the names of the stack's queues of runs begin.
+        run_id: The run.
+        role: What the queue is for.
+
+    Raises:
+        StackError: The prefix is too long for a queue's name.
+    """
+    name = f"{prefix}{run_id}-{role}"
+    if len(name) > _QUEUE_CHARACTERS:
+        raise StackError(
+            f"The queues of a run cannot be called {prefix}...: a queue's name has at most "
+            f"{_QUEUE_CHARACTERS} characters. Give the stack a short prefix for its names, with "
+            "`rios-awsbatch stack modify --servicename` or its parameter ServiceName."
+        )
+    return name
 
 
-def queue_pattern(stack: str) -> re.Pattern[str]:
+def queue_pattern(prefix: str) -> re.Pattern[str]:
     """Return a pattern for the names of the queues of a stack's runs, and of no other stack's."""
-    return re.compile(f"{re.escape(queue_prefix(stack))}{RUN_ID}-(tasks|results)")
+    return re.compile(f"{re.escape(prefix)}{RUN_ID}-(tasks|results)")
 
 
 def workers_job_name(run_id: str) -> str:

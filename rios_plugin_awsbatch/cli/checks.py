@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
-from rios_plugin_awsbatch.aws.names import queue_prefix
 from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
@@ -214,7 +213,7 @@ def _queues(clients: Clients, settings: Settings, stack: StackOutputs) -> Outcom
         for url in (settings.in_queue, settings.out_queue):
             clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return "good", f"given: {settings.in_queue}, {settings.out_queue}", ""
-    answer = clients.sqs.list_queues(QueueNamePrefix=queue_prefix(stack.name))
+    answer = clients.sqs.list_queues(QueueNamePrefix=stack.queue_prefix)
     return "good", f"each run creates its own; there are {len(answer.get('QueueUrls', []))} now", ""
 
 

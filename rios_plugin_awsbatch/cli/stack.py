@@ -12,6 +12,7 @@ from rios_plugin_awsbatch.stack.create import create_stack
 from rios_plugin_awsbatch.stack.delete import delete_stack, refuse_undeletable
 from rios_plugin_awsbatch.stack.managed import ManagedStack
 from rios_plugin_awsbatch.stack.modify import apply_plan, discard_plan, plan_change
+from rios_plugin_awsbatch.stack.policy import POLICIES, names_for, policy_text
 from rios_plugin_awsbatch.stack.report import report_on
 
 from .common import opened_aws
@@ -87,6 +88,30 @@ def status(stackname: str | None, region: str | None) -> None:
     """Show the state of the stack, and what may be wrong with it."""
     managed = _managed(stackname, region)
     show_report(managed, report_on(managed))
+
+
+@stack.command()
+@where
+@click.option(
+    "--for",
+    "kind",
+    type=click.Choice(list(POLICIES)),
+    default="main",
+    show_default=True,
+    help=f"What it is for: {'; '.join(f'{name}: {what}' for name, what in POLICIES.items())}.",
+)
+@click.option("--servicename", "service", help="As for `stack create`.  [default: as the stack has it]")
+@click.option("--ecrname", "repository", help="As for `stack create`.  [default: as the stack has it]")
+@click.option(
+    "--policy",
+    "attached",
+    multiple=True,
+    metavar="ARN",
+    help="A policy that the creator may give to jobs with `stack create --policy`.",
+)
+def policy(stackname: str | None, region: str | None, kind: str, **options: Any) -> None:
+    """Print an IAM policy with the names of the stack, which need not exist yet."""
+    click.echo(policy_text(kind, names_for(_managed(stackname, region), **options)))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

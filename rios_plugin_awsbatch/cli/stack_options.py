@@ -51,14 +51,14 @@ PARAMETERS: Final = (
         "--mem",
         "MaxMemory",
         click.IntRange(4),
-        "Memory of a worker in MiB; 4000 means 4096 on Fargate.",
+        "Memory of a worker in MiB; 3700 and 4000 mean 4096 on Fargate.",
     ),
     _of("--maxjobs", "MaxJobs", click.IntRange(1), "Workers at once, as in setNumThreads()."),
     _of(
         "--maxvcpus",
         "MaxVCPUS",
         click.IntRange(1),
-        "vCPUs of all workers at once.",
+        "vCPUs of the machines of all workers.",
         "enough for --maxjobs",
     ),
     _of(
@@ -76,6 +76,13 @@ PARAMETERS: Final = (
         "0, as for a worker",
     ),
     _of("--compute", "ComputeType", click.Choice(_COMPUTE), "Where jobs run."),
+    _of(
+        "--fallback/--no-fallback",
+        "Fallback",
+        click.BOOL,
+        "Start workers on demand when Spot has no machines.",
+        "--fallback",
+    ),
     _of(
         "--arch",
         "Architecture",
@@ -144,6 +151,13 @@ PARAMETERS: Final = (
         "ExtraPolicyArn",
         str,
         "ARN of a policy that jobs get as well, to read your buckets for instance.",
+        "none",
+    ),
+    _of(
+        "--boundary",
+        "PermissionsBoundary",
+        str,
+        "ARN of a policy that bounds what the stack's roles may do.",
         "none",
     ),
     _of(
@@ -218,6 +232,7 @@ def what(*, new: bool) -> Callable[[Command], Command]:
                 *one.names,
                 one.parameter,
                 type=one.type,
+                default=None,  # a flag's would be False
                 help=f"{one.help}  [default: {default_of(one)}]",
             )
             for one in PARAMETERS
@@ -243,16 +258,19 @@ def requested(
     """
     if len(zones) not in (0, ZONES):
         raise click.UsageError(f"Give --az {ZONES} times, or not at all.")
-    given = {
-        name: f"{value:g}" if isinstance(value, float) else str(value)
-        for name, value in options.items()
-        if value is not None
-    }
+    given = {name: _text(value) for name, value in options.items() if value is not None}
     pairs = [text.partition(",") for text in tags]
     if not all(key for key, _, _ in pairs):
         raise click.UsageError("A tag needs a key: --tag KEY or --tag KEY,VALUE.")
     numbered = {f"AZ{number}": zone for number, zone in enumerate(zones, 1)}
     return {**numbered, **given}, {key: value if comma else "1" for key, comma, value in pairs}
+
+
+def _text(value: Any) -> str:
+    """Return a value as the template's parameters take it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _add(command: Command, *options: Callable[[Command], Command]) -> Command:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -15,11 +15,13 @@ from rios_plugin_awsbatch.endpoints import end_all_on
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from .activation import Activation
+from .credentials import MAIN, OWNER, AccessKey, new_key
 from .environment import adapted, client_environment
 from .options import ServerOptions
 
 __all__ = ["LocalAWS"]
 
+_RECORD: Final = "RIOS_AWSBATCH_EMBEDDED_RECORD"
 _WORKER: Final = "rios-awsbatch-worker"
 # Beyond the time that jobs have to stop.
 _SERVER_GRACE: Final = 10.0
@@ -53,6 +55,13 @@ class LocalAWS:
             connection is dropped without an answer.
         worker_python: The interpreter of another environment that has this package. Jobs run its
             programs, as if it were their image; by default, they run those of this interpreter.
+        principal: Who this process is, and so what it may do: "owner", everything; "main", what the
+            stack's policy for main scripts allows; or one of `users`. Jobs may do what the role in
+            their job definition allows.
+        users: The policies of users, as JSON, by the users' names.
+        record: A file to which each different call is added as a line of JSON, with the IAM action,
+            the resource and the caller's policies. By default, the file that the environment
+            variable ``RIOS_AWSBATCH_EMBEDDED_RECORD`` names, if any.
 
     Attributes:
         environment: The variables that make boto3 and this package use the embedded AWS; empty
@@ -73,9 +82,16 @@ class LocalAWS:
         activate: bool = True,
         middleware: str | None = None,
         worker_python: str | None = None,
+        principal: str = OWNER,
+        users: Mapping[str, Sequence[str]] | None = None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         if workers < 0:
             raise AWSBatchException(f"workers is {workers}; give 0 or more.")
+        names = [OWNER, MAIN, *(users or {})]
+        if principal not in names:
+            raise AWSBatchException(f"principal is {principal}; give {' or '.join(names)}.")
+        self._principal = principal
         self._options = ServerOptions(
             workers=workers,
             region=region,
@@ -86,6 +102,9 @@ class LocalAWS:
             worker_python=_interpreter(worker_python),
             # Not pathlib: Path("") is ".", which stays relative.
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
+            keys={name: (key.id, key.secret) for name, key in _new_keys(names)},
+            users={name: list(texts) for name, texts in (users or {}).items()},
+            record=_record(record),
         )
         self._process: subprocess.Popen[str] | None = None
         self._activate = activate
@@ -115,6 +134,11 @@ class LocalAWS:
         """Return ``environ``, changed so that a process uses the embedded AWS and no other."""
         return adapted(environ, self.environment)
 
+    def environment_of(self, principal: str) -> dict[str, str]:
+        """Return `environment`, but with the access key of another principal."""
+        key, secret = self._options.keys[principal]
+        return {**self.environment, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
     def __enter__(self) -> "LocalAWS":  # noqa: PYI034 - typing.Self needs Python 3.11
         if self._process is not None:
             raise AWSBatchException(f"{self.endpoint} is entered already; make another LocalAWS.")
@@ -135,7 +159,9 @@ class LocalAWS:
         except BaseException:
             self._end()
             raise
-        self.environment = client_environment(endpoint, options.region, options.stack)
+        self.environment = client_environment(
+            endpoint, options.region, options.stack, options.keys[self._principal]
+        )
         if self._activate:
             self._activation = Activation(self.environment)
             self._activation.begin()
@@ -187,6 +213,16 @@ class LocalAWS:
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+def _new_keys(names: Sequence[str]) -> Iterator[tuple[str, AccessKey]]:
+    yield from ((name, new_key()) for name in names)
+
+
+def _record(path: str | os.PathLike[str] | None) -> str | None:
+    """Return the absolute path of the record: as given, or as the environment says."""
+    chosen = path or os.environ.get(_RECORD)
+    return str(Path(chosen).absolute()) if chosen else None
 
 
 def _interpreter(path: str | None) -> str:

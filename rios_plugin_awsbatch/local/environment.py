@@ -43,21 +43,22 @@ _IMAGE: Final = {
 _IMAGE_PACKAGES: Final = ("rios_plugin_awsbatch", "rios", "osgeo")
 
 
-def client_environment(endpoint: str, region: str, stack: str) -> dict[str, str]:
+def client_environment(
+    endpoint: str, region: str, stack: str, key: tuple[str, str] | None = None
+) -> dict[str, str]:
     """Return the variables that make boto3, GDAL and this package use the embedded AWS.
 
     Args:
         endpoint: The server's URL.
         region: The stack's region.
         stack: The stack's name.
+        key: Id and secret of an access key; None for a job, which has its role's credentials.
     """
     already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     unproxied = ",".join(dict.fromkeys([*filter(None, already.split(",")), "127.0.0.1"]))
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_SESSION_TOKEN": "testing",
+        **({"AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1]} if key else {}),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -67,6 +67,7 @@ def job_spec(request: Mapping[str, Any], queue: JobQueue, definition: JobDefinit
         image=properties["image"],
         command=tuple(_filled_in(part, parameters) for part in command),
         environment={**_variables(properties), **_variables(overrides)},
+        role=properties.get("jobRoleArn") or "",
         log_group=_log_group(properties),
         attempts=_attempts(retry),
         rules=_rules(retry),

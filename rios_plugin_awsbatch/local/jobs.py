@@ -107,6 +107,7 @@ class JobSpec:
         image: The image, of which only the name counts here.
         command: The command; empty for the image's entry point.
         environment: The environment variables.
+        role: ARN of the role whose credentials the job has; empty for none.
         log_group: Where what it prints goes.
         attempts: How often it may be tried.
         rules: What to do after an attempt that failed; the first that matches counts.
@@ -123,6 +124,7 @@ class JobSpec:
     image: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    role: str = ""
     log_group: str = DEFAULT_LOG_GROUP
     attempts: int = 1
     rules: tuple[Rule, ...] = ()

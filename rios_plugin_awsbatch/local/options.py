@@ -15,6 +15,9 @@ class ServerOptions:
     Attributes:
         workers: As for `LocalAWS`, and so are the next six.
         path: The owner's ``sys.path``, for the middleware.
+        keys: The access keys of users, by their names: id and secret.
+        users: The policies of users, as JSON, by the users' names.
+        record: The file to which the server adds what is called; None for no record.
         endpoint: The URL that is served; empty until the server has a port.
     """
 
@@ -26,4 +29,7 @@ class ServerOptions:
     middleware: str | None
     worker_python: str
     path: list[str]
+    keys: dict[str, tuple[str, str]]
+    users: dict[str, list[str]]
+    record: str | None = None
     endpoint: str = ""

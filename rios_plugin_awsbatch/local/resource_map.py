@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from moto.cloudformation import parsing
 from moto.cloudformation.parsing import ResourceMap
@@ -12,6 +12,7 @@ from .resources import changed, deleted, is_replaced, replacement
 
 __all__ = ["StackResources", "install", "text_of"]
 
+_STACK_CHARACTERS: Final = 24
 _moto_clean_json, _moto_resource_name = parsing.clean_json, parsing.generate_resource_name
 
 
@@ -181,8 +182,11 @@ def _clean_json(node: Any, resources: Any) -> Any:
 
 
 def _resource_name(kind: str, stack: str, name: str) -> str:
-    """Make up a name, as moto does, but in lower case for repositories, which have no other."""
-    made_up = _moto_resource_name(kind, stack, name)
+    """Make up a name, as moto does, but in lower case for repositories, which have no other.
+
+    As in CloudFormation, a long name of the stack is shortened in it.
+    """
+    made_up = _moto_resource_name(kind, stack[:_STACK_CHARACTERS], name)
     return made_up.lower() if kind == "AWS::ECR::Repository" else made_up
 
 

@@ -36,20 +36,24 @@ class Scheduler:
         environment: The environment variables of all jobs.
         scratch: A folder. Each attempt has a folder in it, which is deleted when it ends.
         log: Takes the name of a log group, that of a log stream, and a line of output.
+        credentials: Gives the variables through which a job gets the credentials of its role, and
+            takes them back when the attempt has ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
         workers: int,
         stop_grace: float,
         environment: Mapping[str, str],
         scratch: Path,
         log: Callable[[str, str, str], None],
+        credentials: Callable[[str], contextlib.AbstractContextManager[Mapping[str, str]]],
     ) -> None:
         self._stop_grace = stop_grace
         self._environment = environment
         self._scratch = scratch
         self._log = log
+        self._credentials = credentials
         self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
         self._workers = workers
         self._jobs: dict[str, Job] = {}
@@ -165,9 +169,12 @@ class Scheduler:
         if job.spec.image.startswith(_MISSING_IMAGE):
             reason = f"CannotPullContainerError: there is no image {job.spec.image}"
             return Outcome(reason=reason, status_reason=reason)
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+        with (
+            tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder,
+            self._credentials(job.spec.role) as credentials,
+        ):
             try:
-                process = self._start(job, attempt, Path(folder))
+                process = self._start(job, attempt, Path(folder), credentials)
             except (OSError, ValueError) as error:
                 return Outcome(
                     reason=f"CannotStartContainerError: {error}",
@@ -181,12 +188,15 @@ class Scheduler:
                 )
             return Outcome(exit_code=code)
 
-    def _start(self, job: Job, attempt: Attempt, folder: Path) -> JobProcess | None:
+    def _start(
+        self, job: Job, attempt: Attempt, folder: Path, credentials: Mapping[str, str]
+    ) -> JobProcess | None:
         """Start a job's process, unless the job has been stopped."""
         command = job.spec.command or (_ENTRY_POINT,)
         environment = {
             **job_environment({**self._environment, "TMPDIR": str(folder)}, job.spec.environment),
             **_identity(job),
+            **credentials,
         }
         # Starting takes a moment. Whoever stops the job meanwhile must find the process.
         with self._changed:

@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import importlib.resources
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import batch, cloudformation, sqs, web
+from .authority import Authority
+from .credentials import AccessKey, Credentials
 from .environment import client_environment, container_environment
+from .guard import Guard, Recorder
 from .logs import JobLogs
 from .options import ServerOptions
 from .scheduler import Scheduler
@@ -35,12 +39,18 @@ def serving(options: ServerOptions) -> Iterator[str]:
     Raises:
         Exception: The middleware cannot be imported, or the stack cannot be created.
     """
-    server = web.loopback_server(_application(options.middleware))
+    credentials = Credentials({name: AccessKey(*key) for name, key in options.keys.items()})
+    authority = Authority(DEFAULT_ACCOUNT_ID, options.region, options.stack, options.users)
+    layers = [
+        lambda app: Guard(app, credentials, authority, Recorder(options.record)),
+        credentials.served_by,
+    ]
+    server = web.loopback_server(_application(layers, options.middleware))
     options = dataclasses.replace(options, endpoint=f"http://127.0.0.1:{server.server_port}")
     with tempfile.TemporaryDirectory(
         prefix="rios-awsbatch-local-", ignore_cleanup_errors=True
     ) as scratch:
-        scheduler = _scheduler(options, Path(scratch))
+        scheduler = _scheduler(options, Path(scratch), credentials)
         sqs.install(options.endpoint)
         cloudformation.install()
         batch.install(scheduler)
@@ -52,18 +62,21 @@ def serving(options: ServerOptions) -> Iterator[str]:
             scheduler.close()
 
 
-def _application(middleware: str | None) -> Any:
+def _application(layers: Iterable[Callable[[Any], Any]], middleware: str | None) -> Any:
+    """Return moto's application within layers, the innermost first, and the middleware."""
     # moto lists its own folder for each request, a third of the time that a short one takes.
     modules = tuple(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: modules
     app = web.reporting(DomainDispatcherApplication(create_backend_app))
+    for layer in layers:
+        app = layer(app)
     if middleware is None:
         return app
     module, _, factory = middleware.partition(":")
     return getattr(importlib.import_module(module), factory)(app)
 
 
-def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
+def _scheduler(options: ServerOptions, scratch: Path, credentials: Credentials) -> Scheduler:
     packages = scratch / "packages"
     packages.mkdir()
     environment = {
@@ -71,7 +84,8 @@ def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
         **client_environment(options.endpoint, options.region, options.stack),
     }
     logs = JobLogs(options.region, shown=options.logs)
-    return Scheduler(options.workers, options.stop_grace, environment, scratch, logs.write)
+    of_role = functools.partial(credentials.of_role, options.endpoint)
+    return Scheduler(options.workers, options.stop_grace, environment, scratch, logs.write, of_role)
 
 
 def _create_stack(options: ServerOptions) -> None:

@@ -111,7 +111,7 @@ class RunResources:
         created: list[str] = []
         for role in _ROLES:
             with explained(StackError, f"Cannot use a queue for the {role} of run {self._key.run}"):
-                name = queue_name(self._stack.name, self._key.run, role)
+                name = queue_name(self._stack.queue_prefix, self._key.run, role)
                 url = self._clients.sqs.create_queue(QueueName=name, Attributes=_QUEUE_ATTRIBUTES)[
                     "QueueUrl"
                 ]

@@ -32,6 +32,7 @@ class Contents:
     Args:
         clients: The AWS clients, of the stack's region.
         stack: The stack's name.
+        queue_prefix: How the names of the queues of its runs begin.
         poll_seconds: How often to ask while jobs end.
         jobs_seconds: How long to wait for jobs to end, and for a job queue to settle.
     """
@@ -40,6 +41,7 @@ class Contents:
         self,
         clients: Clients,
         stack: str,
+        queue_prefix: str,
         poll_seconds: float,
         *,
         jobs_seconds: float = _JOBS_SECONDS,
@@ -48,7 +50,7 @@ class Contents:
         self._stack = stack
         self._poll_seconds = poll_seconds
         self._jobs_seconds = jobs_seconds
-        self._run_queues = RunQueues(clients.sqs, stack)
+        self._run_queues = RunQueues(clients.sqs, queue_prefix)
 
     def delete(self, resources: Sequence[Resource]) -> Iterator[Step]:
         """Delete all of it, while the caller reads what is yielded.

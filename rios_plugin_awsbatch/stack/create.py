@@ -1,6 +1,9 @@
 """Creating the stack."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rios_plugin_awsbatch.errors import StackError
 
 from .events import Event, newest_event
 from .managed import ManagedStack
@@ -9,6 +12,9 @@ from .refusals import refuse_creation
 from .template import default_parameters, parameter_list, tag_list, template_text
 
 __all__ = ["create_stack"]
+
+# "<name>-run-<run id>-results" has at most 80 characters (aws/names.py).
+_LONGEST_NAME: Final = 43
 
 
 def create_stack(
@@ -35,6 +41,8 @@ def create_stack(
         template = template_text()
         defaults = default_parameters(stack.cloudformation, template)
         given = checked_parameters(parameters, defaults)
+        if {**defaults, **given}["ServiceName"] == defaults["ServiceName"]:
+            _refuse_long_name(stack)
         if found is not None:
             _delete_empty(stack, found["StackId"])
         answer = stack.cloudformation.create_stack(
@@ -46,6 +54,15 @@ def create_stack(
             OnFailure="ROLLBACK",
         )
     return stack.follow(answer["StackId"], None, "created", "CREATE_COMPLETE")
+
+
+def _refuse_long_name(stack: ManagedStack) -> None:
+    """Refuse a stack whose runs could not call their queues after it."""
+    if len(stack.name) > _LONGEST_NAME:
+        raise StackError(
+            f"The name of {stack} is too long for names of queues: give it up to {_LONGEST_NAME} "
+            "characters, or give --servicename, a prefix for all names."
+        )
 
 
 def _delete_empty(stack: ManagedStack, stack_id: str) -> None:

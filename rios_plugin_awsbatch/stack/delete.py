@@ -8,6 +8,7 @@ from rios_plugin_awsbatch.errors import StackError
 from .contents import Contents
 from .events import Event, newest_event
 from .managed import ManagedStack
+from .outputs import queue_prefix_of
 from .records import Step
 from .refusals import refuse_deletion
 
@@ -32,7 +33,8 @@ def delete_stack(stack: ManagedStack, *, wait: bool = True) -> Iterator[Step | E
     with stack.explained("delete"):
         stack_id = refuse_undeletable(stack)
         before = stack.resources(stack_id)
-        contents = Contents(stack.clients, stack.name, stack.poll_seconds)
+        prefix = queue_prefix_of(stack.existing(), stack.name)
+        contents = Contents(stack.clients, stack.name, prefix, stack.poll_seconds)
         for attempt in range(1, _ATTEMPTS + 1):
             yield from contents.delete(stack.resources(stack_id))
             newest = newest_event(stack.cloudformation, stack_id)

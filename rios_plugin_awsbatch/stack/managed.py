@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ManagedStack"]
 
-# Names of runs' queues begin with the stack's name (`aws.names.queue_prefix` takes 40 characters of
-# it), and roles may use only queues with such names.
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _POLL_SECONDS: Final = 5.0
 
 
@@ -58,7 +57,7 @@ class ManagedStack:
     def __init__(self, clients: Clients, name: str, *, poll_seconds: float = _POLL_SECONDS) -> None:
         if not _NAME.fullmatch(name):
             raise StackError(
-                f"A stack cannot be named {name!r}: give it up to 40 letters, digits and hyphens, "
+                f"A stack cannot be named {name!r}: give it up to 128 letters, digits and hyphens, "
                 "beginning with a letter."
             )
         self.clients = clients

@@ -60,6 +60,7 @@ def plan_change(
         now = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
         defaults = default_parameters(stack.cloudformation, template)
         before = {**defaults, **{key: now[key] for key in now if key in defaults}}
+        _refuse_other_platform(stack, before, parameters)
         given = checked_parameters(parameters, before)
         kept: list[ParameterTypeDef] = [
             {"ParameterKey": key, "UsePreviousValue": True}
@@ -80,6 +81,27 @@ def plan_change(
             plan = _read_plan(stack, change_set, fargate=fargate)
             _refuse_harm(stack, plan, found["StackId"])
         return plan
+
+
+def _refuse_other_platform(
+    stack: ManagedStack, before: Mapping[str, str], given: Mapping[str, str]
+) -> None:
+    """Refuse to change between EC2 and Fargate.
+
+    A job queue is for one of them. Its type is fixed when it is created, and UpdateJobQueue does
+    not take it:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html
+    """
+    was, wanted = (
+        "Fargate" if parameters["ComputeType"].startswith("fargate") else "EC2"
+        for parameters in (before, {**before, **given})
+    )
+    if was != wanted:
+        raise StackError(
+            f"The jobs of {stack} run on {was} and cannot move to {wanted}, as AWS makes a job "
+            "queue for one of them: create another stack, or delete this one and create it again."
+        )
 
 
 def _new_tags(found: "StackTypeDef", tags: Mapping[str, str]) -> Any:

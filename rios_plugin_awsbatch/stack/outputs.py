@@ -2,20 +2,25 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
+from rios_plugin_awsbatch.aws.names import queue_prefix
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import Settings, load, region_of
 
 from .lookup import find_stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 __all__ = [
     "RUNS_NEED",
     "StackOutputs",
     "getStackOutputs",
     "outputs_record",
+    "queue_prefix_of",
     "read_outputs",
     "read_stack",
 ]
@@ -32,6 +37,7 @@ _OUTPUTS: Final = {
     "repository": "BatchECR",
     "main_repository": "BatchECRMain",
     "architecture": "BatchArchitecture",
+    "queue_prefix": "BatchRunQueuePrefix",
 }
 # What a run cannot do without.
 RUNS_NEED: Final = ("bucket", "job_queue", "job_definition", "max_jobs")
@@ -58,6 +64,7 @@ class StackOutputs:
         repository: The repository of the workers' image, with its registry.
         main_repository: The repository of images of main scripts, likewise.
         architecture: ``x86_64`` or ``arm64``.
+        queue_prefix: How the names of the queues of its runs begin.
     """
 
     name: str
@@ -72,6 +79,7 @@ class StackOutputs:
     repository: str = ""
     main_repository: str = ""
     architecture: str = ""
+    queue_prefix: str = ""
 
     def __str__(self) -> str:
         return f"stack {self.name} in {self.region}"
@@ -123,6 +131,17 @@ def read_outputs(clients: Clients, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
+def queue_prefix_of(found: "StackTypeDef", stack: str) -> str:
+    """Return how the names of the queues of a stack's runs begin.
+
+    Args:
+        found: CloudFormation's description of the stack.
+        stack: The stack's name.
+    """
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+    return outputs.get(_OUTPUTS["queue_prefix"]) or queue_prefix(stack)
+
+
 def read_stack(clients: Clients, settings: Settings, *fields: str) -> StackOutputs:
     """Return the record of the stack that the settings name.
 
@@ -152,6 +171,7 @@ def outputs_record(outputs: Mapping[str, str], settings: Settings) -> StackOutpu
     given = {field: getattr(settings, field) for field in _OVERRIDING if getattr(settings, field)}
     if "max_jobs" in values:
         values["max_jobs"] = _number(values["max_jobs"], settings)
+    values.setdefault("queue_prefix", queue_prefix(settings.stack))
     return StackOutputs(settings.stack, settings.region, **{**values, **given})
 
 

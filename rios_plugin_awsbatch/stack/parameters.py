@@ -9,6 +9,8 @@ from typing import Final
 
 from rios_plugin_awsbatch.errors import StackError
 
+from .packing import vcpus_taken
+
 __all__ = ["checked_parameters"]
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html: MiB by vCPUs
@@ -27,10 +29,14 @@ _ONLY_ON_EC2: Final = {
     "MainVolumeSize": "--mainvolumesize",
 }
 _ONLY_ON_FARGATE: Final = {"EphemeralStorage": "--ephemeralstorage", "AssignPublicIp": "--publicip"}
+_ONLY_ON_SPOT: Final = {"Fallback": "--fallback"}
 _ZONES: Final = ("AZ1", "AZ2", "AZ3")
 _SMALLEST_VOLUME: Final = 30  # GiB, of the operating system's image
-# RIOS's default in MiB, in place of which the template gives Fargate the next size up.
-_DEFAULT_MEMORY, _FARGATE_DEFAULT_MEMORY = "4000", 4096
+# The default and RIOS's in MiB, in place of which the template gives Fargate the next size up.
+_DEFAULT_MEMORIES: Final = ("3700", "4000")
+_FARGATE_DEFAULT_MEMORY: Final = 4096
+# CloudFormation takes days and seconds.
+_DAY: Final = 24 * 3600
 
 
 def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
@@ -50,6 +56,7 @@ def checked_parameters(given: Mapping[str, str], before: Mapping[str, str]) -> d
         given = {**given, "MaxVCPUS": _needed_vcpus(wanted)}
     _check_vcpus({**wanted, **given})
     _check_sizes(wanted, fargate=fargate)
+    _check_days(wanted)
     if 0 < int(wanted["MainVolumeSize"]) < _SMALLEST_VOLUME:
         raise StackError(
             f"--mainvolumesize must be {_SMALLEST_VOLUME} GiB or more, or 0 for that of "
@@ -66,9 +73,13 @@ def _refuse_without_effect(
     given: Mapping[str, str], wanted: Mapping[str, str], *, fargate: bool
 ) -> None:
     asked = [name for name, value in given.items() if value]  # an empty one asks for nothing
-    for name, option in (_ONLY_ON_EC2 if fargate else _ONLY_ON_FARGATE).items():
+    place = "Fargate" if fargate else "EC2"
+    useless = dict(_ONLY_ON_EC2 if fargate else _ONLY_ON_FARGATE)
+    if "spot" not in wanted["ComputeType"]:
+        useless |= _ONLY_ON_SPOT
+        place = f"{place} on demand"
+    for name, option in useless.items():
         if name in asked:
-            place = "Fargate" if fargate else "EC2"
             raise StackError(
                 f"{option} has no effect on {place}, where these jobs run; leave it out."
             )
@@ -79,11 +90,14 @@ def _refuse_without_effect(
 
 
 def _needed_vcpus(parameters: Mapping[str, str]) -> str:
-    """Return the vCPUs of all workers at once, or of one main script if it needs more.
+    """Return the vCPUs of the machines for all workers, or for one main script if it needs more.
 
     Workers and main scripts have this limit each, in compute environments of their own.
     """
-    workers = int(parameters["MaxJobs"]) * float(parameters["VCPUS"])
+    vcpus, memory = float(parameters["VCPUS"]), int(parameters["MaxMemory"])
+    if not parameters["ComputeType"].startswith("fargate"):
+        vcpus = vcpus_taken(vcpus, memory, parameters["InstanceTypes"])
+    workers = int(parameters["MaxJobs"]) * vcpus
     return str(math.ceil(max(workers, float(parameters["MainVCPUS"]))))
 
 
@@ -96,9 +110,19 @@ def _check_vcpus(parameters: Mapping[str, str]) -> None:
         )
 
 
+def _check_days(parameters: Mapping[str, str]) -> None:
+    """Refuse a lifecycle that deletes what a job that still runs has written at its start."""
+    days, seconds = int(parameters["RunDays"]), int(parameters["JobTimeout"])
+    if days * _DAY <= seconds:
+        raise StackError(
+            f"Objects of runs would expire after {days} days, while a job may run for "
+            f"{seconds / _DAY:g}: give --rundays {seconds // _DAY + 1} or more, or less --timeout."
+        )
+
+
 def _check_sizes(parameters: Mapping[str, str], *, fargate: bool) -> None:
     memory = parameters["MaxMemory"]
-    default = fargate and memory == _DEFAULT_MEMORY
+    default = fargate and memory in _DEFAULT_MEMORIES
     worker = float(parameters["VCPUS"]), _FARGATE_DEFAULT_MEMORY if default else int(memory)
     main = (
         float(parameters["MainVCPUS"]) or worker[0],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.errors import is_missing_queue
-from rios_plugin_awsbatch.aws.names import name_of, queue_pattern, queue_prefix
+from rios_plugin_awsbatch.aws.names import name_of, queue_pattern
 
 from .records import Step, deleted
 
@@ -21,12 +21,12 @@ class RunQueues:
 
     Args:
         sqs: The client.
-        stack: The stack's name.
+        prefix: How their names begin.
     """
 
-    def __init__(self, sqs: "SQSClient", stack: str) -> None:
+    def __init__(self, sqs: "SQSClient", prefix: str) -> None:
         self._sqs = sqs
-        self._stack = stack
+        self._prefix = prefix
         # SQS lists a queue for up to a minute after its deletion:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html
         self._deleted: set[str] = set()
@@ -45,8 +45,8 @@ class RunQueues:
 
     def _listed(self) -> list[str]:
         pages = self._sqs.get_paginator("list_queues").paginate(
-            QueueNamePrefix=queue_prefix(self._stack), PaginationConfig={"PageSize": 1000}
+            QueueNamePrefix=self._prefix, PaginationConfig={"PageSize": 1000}
         )
         urls = [url for page in pages for url in page.get("QueueUrls", [])]
-        ours = queue_pattern(self._stack)
+        ours = queue_pattern(self._prefix)
         return [url for url in urls if ours.fullmatch(name_of(url))]

@@ -1,5 +1,6 @@
 """The template, and what CloudFormation is given with it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,11 +21,18 @@ __all__ = [
 # A stack's description is that of the template it was made from.
 DESCRIPTION: Final = "RIOS on AWS Batch, by rios-plugin-awsbatch"
 RIOS_DESCRIPTION: Final = "RIOS with AWS Batch using CloudFormation"
+# Lines that are comments only. The first line of a script within, "#!/bin/bash", is none.
+_COMMENT: Final = re.compile(r"^ *#(?: .*)?\n", re.MULTILINE)
 
 
 def template_text() -> str:
-    """Return the template."""
-    return Path(__file__).with_name("batch.yaml").read_text(encoding="utf-8")
+    """Return the template, without its comments.
+
+    CloudFormation takes 51,200 bytes in a request:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+    """
+    text = Path(__file__).with_name("batch.yaml").read_text(encoding="utf-8")
+    return _COMMENT.sub("", text)
 
 
 def default_parameters(cloudformation: "CloudFormationClient", template: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.aws.names import (
     record_key,
     run_prefix,
 )
+from rios_plugin_awsbatch.errors import StackError
 
 
 def test_an_id_is_of_its_own():
@@ -33,15 +34,27 @@ def test_keys_are_under_the_prefix_of_their_kind():
 
 def test_a_queue_is_known_by_its_stack():
     """That of a stack whose name begins in the same way is not taken for one of this stack's."""
-    name = queue_name("RIOS", new_run_id(), "tasks")
-    assert name.startswith(queue_prefix("RIOS"))
-    assert queue_pattern("RIOS").fullmatch(name)
-    assert not queue_pattern("RIOS").fullmatch(queue_name("RIOS-run-2", new_run_id(), "tasks"))
+    name = queue_name("RIOS-run-", new_run_id(), "tasks")
+    assert name.startswith("RIOS-run-")
+    assert queue_pattern("RIOS-run-").fullmatch(name)
+    other = queue_name("RIOS-run-2-run-", new_run_id(), "tasks")
+    assert not queue_pattern("RIOS-run-").fullmatch(other)
 
 
-def test_the_name_of_a_queue_of_any_stack_is_short_enough():
-    """SQS takes 80 characters."""
-    assert len(queue_name("S" * 128, new_run_id(), "results")) <= 80
+def test_the_name_of_a_queue_is_never_another_than_the_policies_allow():
+    """It begins with the whole prefix, or it is refused: SQS takes 80 characters."""
+    for length in range(1, 129):
+        prefix = f"{'S' * length}-run-"
+        if length <= 43:
+            assert len(queue_name(prefix, new_run_id(), "results")) <= 80
+        else:
+            with pytest.raises(StackError, match=r"at most 80 characters.*--servicename"):
+                queue_name(prefix, new_run_id(), "results")
+
+
+def test_a_stack_of_another_template_has_queues_of_any_name():
+    """Where there is no output with the prefix, the stack's name is shortened."""
+    assert len(queue_name(queue_prefix("S" * 128), new_run_id(), "results")) <= 80
 
 
 @pytest.mark.parametrize(

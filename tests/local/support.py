@@ -78,7 +78,7 @@ class Account(Cloud):
 
     def define(self, image="rios:latest", **more):
         """Register a job definition; return its name."""
-        name = f"definition-{uuid.uuid4().hex}"
+        name = f"riosJobDefinition-{uuid.uuid4().hex}"
         container = {"image": image, "vcpus": 1, "memory": 100}
         self.batch.register_job_definition(
             jobDefinitionName=name, type="container", containerProperties=container, **more

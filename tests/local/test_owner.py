@@ -70,7 +70,8 @@ def test_failure_of_the_server_is_shown(capfd):
     """If moto fails, the client gets a 500, and the traceback is on standard error."""
     with LocalAWS() as aws:
         server = http.client.HTTPConnection(aws.endpoint.removeprefix("http://"))
-        scope = "testing/20260101/ap-southeast-2/batch/aws4_request"
+        key = aws.environment["AWS_ACCESS_KEY_ID"]
+        scope = f"{key}/20260101/ap-southeast-2/batch/aws4_request"
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
         server.request("POST", "/v1/describejobs", "{not JSON", headers)
         assert server.getresponse().status == 500
@@ -127,6 +128,7 @@ def test_server_and_jobs_end_when_the_owner_is_killed(tmp_path):
         server, environment = json.loads(owner.stdout.readline())
         aws = LocalAWS()
         aws.environment = environment
+        aws.environment_of = lambda _: environment
         pids = [server, *Account(aws).stubborn_job()[1]]
         assert all(map(alive, pids))
         assert list(tmp_path.iterdir()) != []

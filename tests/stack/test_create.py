@@ -4,13 +4,14 @@ import boto3
 import pytest
 
 from rios_plugin_awsbatch import getStackOutputs
+from rios_plugin_awsbatch.aws.names import new_run_id, queue_name
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.stack.create import create_stack
 from rios_plugin_awsbatch.stack.delete import delete_stack
 from rios_plugin_awsbatch.stack.modify import plan_change
 from rios_plugin_awsbatch.stack.report import report_on
-from tests.stack.support.account import compute_environment, tags
-from tests.stack.support.stacks import REGION, create, managed, outputs
+from tests.stack.support.account import compute_environment, queues_allowed, tags
+from tests.stack.support.stacks import REGION, create, managed, outputs, steps
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -89,8 +90,28 @@ def test_the_user_s_own_vpc():
     assert ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]
 
 
-@pytest.mark.parametrize("name", ["", "1st", "under_score", "a" * 41])
+@pytest.mark.parametrize("name", ["", "1st", "under_score", "a" * 129])
 def test_a_name_that_no_stack_can_have(name):
-    """Names that do not fit into those of runs' queues are refused before AWS is asked."""
+    """CloudFormation's rules are checked before AWS is asked."""
     with pytest.raises(StackError, match="cannot be named"):
         managed(name)
+
+
+def test_a_long_name_needs_a_prefix_for_the_names_within():
+    """Queues of runs are called after the stack, or after the prefix; policies say the same."""
+    name = "Long" * 32
+    with pytest.raises(StackError, match=r"too long for names of queues.*--servicename"):
+        create_stack(managed(name), {}, {})
+    stack = create(name, {"ServiceName": "short", "ComputeType": "fargate"})
+    assert outputs(stack)["BatchRunQueuePrefix"] == "shortRun-"
+    resources = {
+        text
+        for policy in boto3.client("iam").list_policies(Scope="Local")["Policies"]
+        for text in queues_allowed(policy)
+    }
+    assert any(text.endswith(":shortRun-*") for text in resources)
+    left = boto3.client("sqs").create_queue(
+        QueueName=queue_name("shortRun-", new_run_id(), "results")
+    )
+    assert "Deleted 1 queue of runs" in steps(delete_stack(stack))
+    assert left["QueueUrl"] not in boto3.client("sqs").list_queues()["QueueUrls"]

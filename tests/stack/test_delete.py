@@ -111,7 +111,7 @@ def test_what_is_made_meanwhile_is_deleted_too(made):
 def test_jobs_that_do_not_end_are_told(made):
     """If jobs do not end in time, the deletion says how many, and goes on."""
     job = endless_job(made)
-    contents = Contents(Clients(REGION), made.name, 0.05, jobs_seconds=0.0)
+    contents = Contents(Clients(REGION), made.name, "none-", 0.05, jobs_seconds=0.0)
     queues = [
         Resource(JOB_QUEUE, outputs(made)[output], "CREATE_COMPLETE")
         for output in ("BatchProcessingJobQueueArn", "BatchProcessingJobQueueMainArn")

@@ -14,9 +14,9 @@ from tests.stack.support.account import (
     active_definitions,
     buckets,
     change_sets,
-    compute_environment,
     end_job,
     endless_job,
+    environments_behind,
     put_image,
     register,
     repositories,
@@ -72,15 +72,23 @@ def test_revisions_are_kept_when_a_definition_changes(made):
     assert outputs(made)["BatchProcessingJobDefinitionArn"].endswith(":2")
 
 
-def test_from_fargate_to_spot_and_back(made):
-    """Another compute type puts another environment behind the same queue."""
+def test_to_spot_and_back(made):
+    """Other environments come behind the same queue: on Spot with one on demand, if wanted."""
     queue = outputs(made)["BatchProcessingJobQueueArn"]
-    for kind, expected in (("spot", "SPOT"), ("fargate-spot", "FARGATE_SPOT")):
-        change(made, {"ComputeType": kind})
-        found = outputs(made)
-        assert found["BatchProcessingJobQueueArn"] == queue
-        environment = compute_environment(found["ComputeEnvironmentArn"])
-        assert environment["computeResources"]["type"] == expected
+    for given, expected in (
+        ({"ComputeType": "fargate-spot"}, ["FARGATE_SPOT", "FARGATE"]),
+        ({"Fallback": "false"}, ["FARGATE_SPOT"]),
+        ({"ComputeType": "fargate"}, ["FARGATE"]),
+    ):
+        change(made, given)
+        assert outputs(made)["BatchProcessingJobQueueArn"] == queue
+        assert environments_behind(queue) == expected
+
+
+def test_between_ec2_and_fargate_there_is_no_way(made):
+    """A job queue is for one of them for good: the sentence says so before AWS is asked."""
+    with pytest.raises(StackError, match=r"run on Fargate and cannot move to EC2.*another stack"):
+        plan_change(made, {"ComputeType": "spot"}, {})
 
 
 def test_nothing_to_change(made):
@@ -128,7 +136,6 @@ def test_a_stack_of_another_template_is_left_alone():
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"ComputeType": "spot"},
         {"ComputeType": "fargate-spot"},
         {"ServiceName": "renamed"},
         {"ECRName": "renamed"},

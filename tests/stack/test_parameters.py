@@ -4,15 +4,19 @@ import pytest
 
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.stack.parameters import checked_parameters
+from tests.stack.support.template import PARAMETERS as TEMPLATE
 
 DEFAULTS = {
     "VCPUS": "1",
-    "MaxMemory": "4000",
+    "MaxMemory": "3700",
     "MaxJobs": "32",
     "MainVCPUS": "0",
     "MainMemory": "0",
     "MaxVCPUS": "0",
     "ComputeType": "ec2",
+    "InstanceTypes": "",
+    "RunDays": "15",
+    "JobTimeout": "604800",
     "VpcId": "",
     "SubnetIds": "",
     "VolumeSize": "50",
@@ -22,8 +26,13 @@ DEFAULTS = {
 
 
 def test_vcpus_follow_from_jobs():
-    """They are enough for all workers at once, and for one main script, unless they are given."""
-    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "32"
+    """They are enough for all workers at once, and for one main script, unless they are given.
+
+    On EC2, machines have as many as the workers' memory needs, where Batch may choose family c.
+    """
+    assert checked_parameters({}, DEFAULTS)["MaxVCPUS"] == "64"
+    assert checked_parameters({"InstanceTypes": "m7i"}, DEFAULTS)["MaxVCPUS"] == "32"
+    assert checked_parameters({"ComputeType": "fargate"}, DEFAULTS)["MaxVCPUS"] == "32"
     assert checked_parameters({"VCPUS": "2", "MainVCPUS": "4"}, DEFAULTS)["MaxVCPUS"] == "64"
     assert checked_parameters({"MaxJobs": "3", "MainVCPUS": "16"}, DEFAULTS)["MaxVCPUS"] == "16"
     assert checked_parameters({"MaxVCPUS": "5"}, DEFAULTS)["MaxVCPUS"] == "5"
@@ -76,6 +85,12 @@ def test_vcpus_follow_from_jobs():
         ({"MainVolumeSize": "29"}, "--mainvolumesize must be 30 GiB or more, or 0"),
         ({"EphemeralStorage": "90"}, "--ephemeralstorage has no effect on EC2"),
         ({"ComputeType": "spot", "AssignPublicIp": "DISABLED"}, "--publicip has no effect on EC2"),
+        ({"Fallback": "false"}, "--fallback has no effect on EC2 on demand"),
+        (
+            {"RunDays": "7"},
+            "expire after 7 days, while a job may run for 7: give --rundays 8 or more",
+        ),
+        ({"RunDays": "14", "JobTimeout": "1209600"}, "may run for 14: give --rundays 15"),
     ],
 )
 def test_parameters_that_do_not_fit_together(given, told):
@@ -90,10 +105,19 @@ def test_what_is_not_asked_for_may_have_no_effect():
     given = {"ComputeType": "fargate", "InstanceTypes": ""}
     assert checked_parameters(given, before) == {**given, "MaxVCPUS": "32"}
     given = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
-    assert checked_parameters(given, {**DEFAULTS, "AZ1": "a"}) == {**given, "MaxVCPUS": "32"}
+    assert checked_parameters(given, {**DEFAULTS, "AZ1": "a"}) == {**given, "MaxVCPUS": "64"}
 
 
-def test_rios_s_default_memory_is_fine_everywhere():
-    """RIOS's default is 4000 MiB; on Fargate the template makes it 4096."""
+@pytest.mark.parametrize("memory", ["3700", "4000"])
+def test_default_memories_are_fine_everywhere(memory):
+    """The default, and RIOS's of 4000 MiB; on Fargate the template makes both 4096."""
     given = {"ComputeType": "fargate"}
-    assert checked_parameters(given, DEFAULTS) == {**given, "MaxVCPUS": "32"}
+    defaults = {**DEFAULTS, "MaxMemory": memory}
+    assert checked_parameters(given, defaults) == {**given, "MaxVCPUS": "32"}
+
+
+def test_objects_outlive_the_longest_job():
+    """With the template's defaults, whatever time-out a job may have."""
+    days = int(TEMPLATE["RunDays"]["Default"])
+    longest = TEMPLATE["JobTimeout"]["MaxValue"]
+    assert days * 24 * 3600 > longest

@@ -1,18 +1,18 @@
 """The template as a file: its parameters, names and outputs, and the documents about it."""
 
-import json
 import re
 
 from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch, stack
+from rios_plugin_awsbatch.stack.template import template_text
 from tests.stack.support.template import (
     DEFINITIONS,
     OUTPUTS,
     PARAMETERS,
     REPOSITORIES,
-    RESOURCES,
     ROOT,
     TEMPLATE,
     TEXT,
+    parsed,
     properties,
     texts,
 )
@@ -21,8 +21,13 @@ from tests.stack.support.template import (
 
 
 def test_fits_into_a_request():
-    """CloudFormation takes a template of up to 51,200 bytes without a bucket to put it into."""
-    assert len(TEXT.encode()) <= 51_200
+    """CloudFormation takes a template of up to 51,200 bytes without a bucket to put it into.
+
+    So it goes without its comments, which is all that is left out.
+    """
+    sent = template_text()
+    assert len(sent.encode()) <= 51_200
+    assert parsed(sent) == TEMPLATE
 
 
 def test_has_no_account_region_or_partition_of_its_own():
@@ -42,11 +47,14 @@ def test_every_parameter_has_a_default_and_a_description():
 
 
 def test_parameters_that_rios_s_users_know_are_there():
-    """RIOS's own parameters have the same names and defaults; zones are the region's."""
+    """RIOS's own parameters have the same names and defaults; zones are the region's.
+
+    But for the memory: two workers with RIOS's 4000 MiB do not fit on a machine of 8 GiB.
+    """
     known = {
         "ServiceName": "rios",
         "VCPUS": 1,
-        "MaxMemory": 4000,
+        "MaxMemory": 3700,
         "MaxJobs": 32,
         "AZ1": "",
         "AZ2": "",
@@ -125,33 +133,12 @@ def test_outputs_of_names_follow_the_things():
 # The documents
 
 
-def test_the_policy_to_paste_covers_what_the_template_makes():
-    """The policy in docs/aws.md is short enough, and covers each service in the template."""
-    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "aws.md").read_text(), re.DOTALL)
-    policy = json.loads(text)
-    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144, "a managed policy's size"
-    services = {
-        action.partition(":")[0] for one in policy["Statement"] for action in texts([one["Action"]])
-    }
-    used = {resource["Type"].split("::")[1].lower() for resource in RESOURCES.values()}
-    assert used | {"cloudformation"} <= services
-
-
 def test_the_documents_name_options_and_outputs_that_exist():
     """All outputs, and all options of the stack's commands, that the documents name exist."""
     words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= {"BatchExecutor", *OUTPUTS}
     commands = [*stack.commands.values(), createbatch, deletebatch]
-    known = {word for command in commands for option in command.params for word in option.opts}
+    options = [option for command in commands for option in command.params]
+    known = {word for option in options for word in (*option.opts, *option.secondary_opts)}
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign
-
-
-def test_the_policy_for_another_image_is_one_that_aws_takes():
-    """The policy in docs/image.md has the names of the copies, and of the roles that they need."""
-    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "image.md").read_text(), re.DOTALL)
-    copies, roles = json.loads(text)["Statement"]
-    assert copies["Resource"].endswith(":job-definition/riosJobDefinitionMain-*")
-    assert {
-        role.rpartition("RIOS-")[2].removesuffix("-*") for role in roles["Resource"]
-    } <= RESOURCES.keys()

@@ -6,12 +6,21 @@ import pytest
 
 from tests.stack.support.template import (
     JOB_QUEUES,
+    OUTPUTS,
     REPOSITORIES,
     of_type,
     properties,
     statements,
     texts,
 )
+
+QUEUES_OF_RUNS = {
+    "Sub": [
+        "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Runs}*",
+        {"Runs": OUTPUTS["BatchRunQueuePrefix"]["Value"]},
+    ]
+}
+
 
 # Permissions
 
@@ -27,14 +36,14 @@ def test_workers_may_use_payloads_and_messages_and_nothing_else():
     assert not any("*" in action for action in actions)
     assert not actions & {"s3:DeleteObject", "sqs:CreateQueue", "sqs:DeleteQueue"}
     assert not any(action.startswith(("batch:", "iam:")) for action in actions)
-    pattern = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-run-*"
-    assert {"Sub": pattern} in policy["Messages"]["Resource"]
+    assert QUEUES_OF_RUNS in policy["Messages"]["Resource"]
 
 
 def test_main_may_start_workers_and_end_them():
     """Main submits jobs of this stack's definitions to its queues, and watches and ends jobs."""
     policy = statements("BatchMainPolicy")
-    workers, main, definitions = policy["Jobs"]["Resource"]
+    jobs, workers, main, definitions = policy["Jobs"]["Resource"]
+    assert jobs["Sub"].endswith(":job/*"), "the service authorization reference demands it"
     assert [workers, main] == [{"Ref": name} for name in JOB_QUEUES]
     pattern, values = definitions["Sub"]
     assert pattern.endswith(":job-definition/${Prefix}JobDefinition*")
@@ -43,6 +52,7 @@ def test_main_may_start_workers_and_end_them():
     }
     assert policy["Jobs"]["Action"] == "batch:SubmitJob"
     assert set(policy["QueuesOfRuns"]["Action"]) == {"sqs:CreateQueue", "sqs:DeleteQueue"}
+    assert policy["QueuesOfRuns"]["Resource"] == QUEUES_OF_RUNS
     everywhere = {name for name, one in policy.items() if one["Resource"] == "*"}
     assert everywhere == {"Watching"}, "AWS knows no resources of describing and listing"
     assert all(
@@ -63,6 +73,26 @@ def test_jobs_can_be_given_one_more_policy():
     for name in ("BatchWorkerRole", "BatchMainRole"):
         extra = {"If": ["ExtraPolicy", {"Ref": "ExtraPolicyArn"}, {"Ref": "AWS::NoValue"}]}
         assert extra in properties(name)["ManagedPolicyArns"]
+
+
+def test_machines_pull_this_stack_s_images_and_write_its_logs_only():
+    """Their role is that of ECS's agent: other images, logs and services are not its business."""
+    assert properties("BatchInstanceRole")["ManagedPolicyArns"] == [{"Ref": "BatchInstancePolicy"}]
+    policy = statements("BatchInstancePolicy")
+    assert policy["Images"]["Resource"] == [{"GetAtt": f"{name}.Arn"} for name in REPOSITORIES]
+    assert "${BatchLogGroup}" in policy["Logs"]["Resource"]["Sub"]
+    everywhere = {name: one["Action"] for name, one in policy.items() if one["Resource"] == "*"}
+    assert everywhere == {"Endpoints": ["ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint"]}
+    services = {text.partition(":")[0] for one in policy.values() for text in texts(one["Action"])}
+    assert services == {"ecs", "ecr", "logs"}
+
+
+def test_roles_can_be_bounded():
+    """Each role takes the permissions boundary that an administrator may demand."""
+    bounded = {"If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    roles = of_type("AWS::IAM::Role")
+    assert len(roles) == 4
+    assert all(properties(name)["PermissionsBoundary"] == bounded for name in roles)
 
 
 def test_roles_have_no_names():

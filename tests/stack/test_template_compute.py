@@ -5,12 +5,15 @@ import pytest
 from tests.stack.support.template import (
     DEFINITIONS,
     ENVIRONMENTS,
+    FALLBACKS,
     JOB_QUEUES,
     MAIN_DEFINITIONS,
     ON_EC2,
     ON_FARGATE,
     PARAMETERS,
     RESOURCES,
+    TEMPLATE,
+    chosen,
     properties,
 )
 
@@ -24,15 +27,47 @@ LAUNCH_TEMPLATES = {
 
 
 def test_each_compute_type_has_its_environments():
-    """Workers and main scripts have one each, on EC2 or on Fargate, and a queue to it."""
+    """Workers and main scripts have one each, on EC2 or on Fargate, and a queue to it.
+
+    That of workers on Spot has a second one, which is on demand.
+    """
     assert PARAMETERS["ComputeType"]["AllowedValues"] == ["ec2", "spot", "fargate", "fargate-spot"]
     assert {RESOURCES[name]["Condition"] for name in ON_EC2} == {"OnEC2"}
     assert {RESOURCES[name]["Condition"] for name in ON_FARGATE} == {"OnFargate"}
     for queue, ec2, fargate in zip(JOB_QUEUES, ON_EC2, ON_FARGATE, strict=True):
-        order = properties(queue)["ComputeEnvironmentOrder"]
-        assert order == [
-            {"Order": 1, "ComputeEnvironment": {"If": ["OnEC2", {"Ref": ec2}, {"Ref": fargate}]}}
-        ]
+        first = properties(queue)["ComputeEnvironmentOrder"][0]
+        assert first == _in_order(1, ec2, fargate)
+    second = {"If": ["FallsBack", _in_order(2, *FALLBACKS), {"Ref": "AWS::NoValue"}]}
+    orders = [properties(queue)["ComputeEnvironmentOrder"][1:] for queue in JOB_QUEUES]
+    assert orders == [[second], []]
+
+
+def _in_order(number, ec2, fargate):
+    environment = {"If": ["OnEC2", {"Ref": ec2}, {"Ref": fargate}]}
+    return {"Order": number, "ComputeEnvironment": environment}
+
+
+def test_the_second_environment_is_the_first_one_on_demand():
+    """It differs from that on Spot in what Spot needs, and exists only beside it."""
+    for fallback, first, where in zip(
+        FALLBACKS, ("BatchComputeEnvironmentEC2", ON_FARGATE[0]), ("EC2", "FARGATE"), strict=True
+    ):
+        differing = {"Type", "AllocationStrategy"}
+        mine, its = (dict(properties(name)["ComputeResources"]) for name in (fallback, first))
+        assert mine["Type"] == where
+        assert mine.get("AllocationStrategy") in {None, "BEST_FIT_PROGRESSIVE"}
+        for resources in (mine, its):
+            for name in differing & resources.keys():
+                del resources[name]
+        assert mine == its
+        rest = [{**properties(name), "ComputeResources": 0} for name in (fallback, first)]
+        assert rest[0] == rest[1]
+    spot = {"Condition": "OnSpot"}
+    assert TEMPLATE["Conditions"]["FallsBack"]["And"][0] == spot
+    assert [RESOURCES[name]["Condition"] for name in FALLBACKS] == [
+        "FallsBackOnEC2",
+        "FallsBackOnFargate",
+    ]
 
 
 def test_workers_may_be_on_spot_and_main_scripts_never():
@@ -107,10 +142,10 @@ def test_fargate_has_the_architecture_of_the_image():
 
 @pytest.mark.parametrize("name", LAUNCH_TEMPLATES.values())
 def test_instances_ask_for_tokens_and_have_encrypted_disks(name):
-    """Launch templates require IMDSv2, also from containers, and encrypt a disk of that size."""
+    """Launch templates require IMDSv2, of the machine alone, and encrypt a disk of that size."""
     data = properties(name)["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
-    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
+    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
     (disk,) = data["BlockDeviceMappings"]
     size = {"Ref": "VolumeSize"}
     if name == "BatchLaunchTemplateMain":
@@ -151,19 +186,34 @@ def test_jobs_that_can_never_start_are_cancelled(queue):
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_a_lost_machine_and_a_failed_pull_are_tried_again(name):
-    """Batch retries after a Spot reclaim or a failed pull, and after nothing else."""
+    """Batch retries after what the platform has failed to do, and after nothing else."""
     strategy = properties(name)["RetryStrategy"]
-    *retries, last = strategy["EvaluateOnExit"]
-    assert all(rule["Action"] == "RETRY" for rule in retries)
-    assert [{kind: rule[kind] for kind in rule if kind != "Action"} for rule in retries] == [
-        {"OnStatusReason": {"If": ["OnFargate", "Your Spot Task was interrupted*", "Host EC2*"]}},
-        {"OnStatusReason": "CannotPull*"},
-        {"OnReason": "CannotPull*"},
-        {"OnStatusReason": "ResourceInitializationError*"},
-    ]
-    assert last == {"Action": "EXIT", "OnReason": "*"}
+    for fargate, expected in {
+        True: [
+            {"OnStatusReason": "Your Spot Task was interrupted*"},
+            {"OnStatusReason": "Task failed to start*"},
+            {"OnStatusReason": "ResourceInitializationError*"},
+            {"OnStatusReason": "CannotPull*"},
+        ],
+        False: [
+            {"OnStatusReason": "Host EC2*"},
+            {"OnStatusReason": "Task failed to start*"},
+            {"OnReason": "AGENT*"},
+            {"OnReason": "CannotPull*"},
+        ],
+    }.items():
+        *retries, last = chosen(strategy["EvaluateOnExit"], OnFargate=fargate)
+        assert retries == [{"Action": "RETRY", **rule} for rule in expected]
+        assert last == {"Action": "EXIT", "OnReason": "*"}
     assert len(strategy["EvaluateOnExit"]) <= 5, "Batch takes five rules"
     assert strategy["Attempts"] == {"Ref": "Attempts"}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_an_init_process_passes_signals_on(name):
+    """A process that has no handler yet ends on SIGTERM, and orphans are reaped."""
+    parameters = properties(name)["ContainerProperties"]["LinuxParameters"]
+    assert parameters == {"InitProcessEnabled": True}
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -176,7 +226,7 @@ def test_old_revisions_stay(name):
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_definitions_say_what_they_need_in_the_way_that_fargate_takes(name):
-    """vCPUs and memory are resource requirements, and RIOS's default of 4000 MiB becomes 4096."""
+    """vCPUs and memory are resource requirements, and the default of 3700 MiB becomes 4096."""
     container = properties(name)["ContainerProperties"]
     assert not {"Vcpus", "Memory", "Command", "Privileged"} & container.keys()
     assert [one["Type"] for one in container["ResourceRequirements"]] == ["VCPU", "MEMORY"]

@@ -51,12 +51,13 @@ def alive(pid):
 
 
 class Cloud:
-    """An embedded AWS, seen through clients of its own."""
+    """An embedded AWS, seen through clients of its own, which may do everything."""
 
     def __init__(self, aws):
         self.aws = aws
+        owner = aws.environment_of("owner")
         with aws.activated():
-            session = boto3.Session()
+            session = boto3.Session(owner["AWS_ACCESS_KEY_ID"], owner["AWS_SECRET_ACCESS_KEY"])
             config = Config(max_pool_connections=50)
             self.s3, self.sqs, self.batch, self.cloudformation, self.logs = (
                 session.client(service, config=config)
@@ -68,6 +69,13 @@ class Cloud:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.bucket = self.outputs["BatchBucket"]
         self.job_queue = self.outputs["BatchProcessingJobQueueName"]
+
+    @property
+    def worker_role(self):
+        """The ARN of the role that workers have."""
+        name = self.outputs["BatchProcessingJobDefinitionName"]
+        (latest, *_) = self.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
+        return latest["containerProperties"]["jobRoleArn"]
 
     def objects(self, prefix="runs/"):
         """Return the keys of the bucket's objects under a prefix."""

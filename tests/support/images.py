@@ -19,10 +19,17 @@ if python:
 
 @contextlib.contextmanager
 def defined(cloud, image="rios:latest", environment=None, **container):
-    """Register a job definition; yield its name."""
-    name = f"definition-{uuid.uuid4().hex}"
+    """Register a job definition, with the role of the stack's workers; yield its name."""
+    name = f"riosJobDefinition-{uuid.uuid4().hex}"
     variables = [{"name": one, "value": value} for one, value in (environment or {}).items()]
-    properties = {"image": image, "vcpus": 1, "memory": 100, "environment": variables, **container}
+    properties = {
+        "image": image,
+        "jobRoleArn": cloud.worker_role,
+        "vcpus": 1,
+        "memory": 100,
+        "environment": variables,
+        **container,
+    }
     cloud.batch.register_job_definition(
         jobDefinitionName=name, type="container", containerProperties=properties
     )

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from rios_plugin_awsbatch.aws.names import new_run_id
 from tests.stack.support.stacks import outputs
+from tests.stack.support.template import texts
 from tests.support.helpers import eventually
 
 
@@ -54,6 +55,14 @@ def run_queue(name):
     return answer["QueueUrl"]
 
 
+def environments_behind(queue):
+    """Return the types of the compute environments of a job queue, in their order."""
+    (found,) = boto3.client("batch").describe_job_queues(jobQueues=[queue])["jobQueues"]
+    ordered = sorted(found["computeEnvironmentOrder"], key=lambda one: one["order"])
+    arns = [one["computeEnvironment"] for one in ordered]
+    return [compute_environment(arn)["computeResources"]["type"] for arn in arns]
+
+
 def compute_environment(arn):
     """Return what Batch says about a compute environment."""
     batch = boto3.client("batch")
@@ -97,3 +106,12 @@ def job_status(job):
 def end_job(job):
     boto3.client("batch").terminate_job(jobId=job, reason="test")
     eventually(lambda: job_status(job) == "FAILED")
+
+
+def queues_allowed(policy):
+    """Return the SQS resources that a managed policy names."""
+    answer = boto3.client("iam").get_policy_version(
+        PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"]
+    )
+    document = answer["PolicyVersion"]["Document"]
+    return [text for text in texts(document) if ":sqs:" in text]

@@ -21,12 +21,20 @@ def _construct(loader, suffix, node):
 
 
 _Loader.add_multi_constructor("!", _construct)
-TEMPLATE = yaml.load(TEXT, Loader=_Loader)
+
+
+def parsed(text):
+    """Return a template as data."""
+    return yaml.load(text, Loader=_Loader)
+
+
+TEMPLATE = parsed(TEXT)
 RESOURCES, PARAMETERS, OUTPUTS = (TEMPLATE[part] for part in ("Resources", "Parameters", "Outputs"))
 MAIN_DEFINITIONS = ("BatchProcessingJobDefinitionMain", "BatchProcessingJobDefinitionMainScript")
 DEFINITIONS = ("BatchProcessingJobDefinition", *MAIN_DEFINITIONS)
 ON_EC2 = ("BatchComputeEnvironmentEC2", "BatchComputeEnvironmentMainEC2")
 ON_FARGATE = ("BatchComputeEnvironmentFargate", "BatchComputeEnvironmentMainFargate")
+FALLBACKS = ("BatchComputeEnvironmentFallbackEC2", "BatchComputeEnvironmentFallbackFargate")
 ENVIRONMENTS = (*ON_EC2, *ON_FARGATE)
 JOB_QUEUES = ("BatchProcessingJobQueue", "BatchProcessingJobQueueMain")
 REPOSITORIES = ("BatchRepository", "BatchRepositoryMain")
@@ -53,3 +61,15 @@ def texts(node):
     if isinstance(node, list):
         return [text for value in node for text in texts(value)]
     return [node] if isinstance(node, str) else []
+
+
+def chosen(node, **conditions):
+    """Return a node with each !If of these conditions replaced by what it chooses."""
+    if isinstance(node, list):
+        return [chosen(one, **conditions) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"If"} and node["If"][0] in conditions:
+        condition, yes, no = node["If"]
+        return chosen(yes if conditions[condition] else no, **conditions)
+    return {key: chosen(value, **conditions) for key, value in node.items()}

@@ -1,0 +1,3 @@
+"""Grants that nothing in the tour uses, each with its reason."""
+
+UNUSED = {}
