@@ -6,6 +6,8 @@ It knows nothing of moto.
 import collections
 import contextlib
 import dataclasses
+import secrets
+import signal
 import tempfile
 import threading
 import uuid
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from .clock import Clock, Timer
 from .environment import job_environment
 from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
 from .processes import JobProcess
@@ -22,13 +25,16 @@ __all__ = ["Scheduler"]
 _ENTRY_POINT: Final = "rios-awsbatch-worker"  # of every image
 _MISSING_IMAGE: Final = "missing/"
 _TIMED_OUT: Final = "Job attempt duration exceeded timeout"
+# https://docs.aws.amazon.com/batch/latest/userguide/bestpractice6.html
+_HOST_LOST: Final = "Host EC2 (instance i-0{}) terminated."
+_KILLED: Final = 128 + signal.SIGKILL
 
 
 class Scheduler:
     """Runs jobs, first come first served, in each compute environment so many at once.
 
     Threads: one per running job, in `_attempt`; it has the process started and waits for its end.
-    A timer for each job with a timeout. All others are the callers'.
+    That of the clock. All others are the callers'.
 
     Args:
         workers: How many jobs run at once in a compute environment; with 0, jobs stay RUNNABLE.
@@ -36,22 +42,27 @@ class Scheduler:
         environment: The environment variables of all jobs.
         scratch: A folder. Each attempt has a folder in it, which is deleted when it ends.
         log: Takes the name of a log group, that of a log stream, and a line of output.
+        clock: For what takes minutes or hours: timeouts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent, and mostly passed by name
         self,
         workers: int,
         stop_grace: float,
         environment: Mapping[str, str],
         scratch: Path,
         log: Callable[[str, str, str], None],
+        *,
+        clock: Clock,
     ) -> None:
         self._stop_grace = stop_grace
         self._environment = environment
         self._scratch = scratch
         self._log = log
+        self._clock = clock
         self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
         self._workers = workers
+        self._occupied = 0  # places that jobs of others hold in each compute environment
         self._jobs: dict[str, Job] = {}
         self._processes: dict[Job, JobProcess] = {}
         # By compute environment:
@@ -65,11 +76,11 @@ class Scheduler:
         with self._changed:
             self._jobs[job.id] = job
             if job.children:
-                job.status = "PENDING"
+                job.enter("PENDING")
                 job.unfinished = len(job.children)
             for single in job.singles:
                 self._jobs[single.id] = single
-                self._enqueue(single)
+                self._enqueue(single, single.fate.runnable)
             self._dispatch()
 
     def find(self, identity: str) -> Job | None:
@@ -106,6 +117,27 @@ class Scheduler:
                 elif started:
                     self._stop(single, reason)
 
+    def reclaim(self, job: Job, grace: float) -> None:
+        """Take the machine of a job, or those of all of an array's children that run.
+
+        Args:
+            job: The job.
+            grace: Seconds between SIGTERM and the end of the machine; with 0, there is no SIGTERM.
+        """
+        with self._changed:
+            running = [single for single in job.singles if single.status == "RUNNING"]
+            processes = [self._processes[single] for single in running]
+            for single in running:
+                single.attempts[-1].lost_host = _HOST_LOST.format(secrets.token_hex(8))
+        for process in processes:
+            process.stop(grace) if grace else process.kill()
+
+    def occupy(self, places: int) -> None:
+        """Let jobs of others hold so many places in each compute environment from now on."""
+        with self._changed:
+            self._occupied = places
+            self._dispatch()
+
     def close(self) -> None:
         """End all jobs, and wait until their processes have ended."""
         with self._changed:
@@ -116,16 +148,19 @@ class Scheduler:
 
     # With the lock held
 
-    def _enqueue(self, job: Job) -> None:
-        job.status = "RUNNABLE"
-        self._runnable[job.spec.compute_environment].append(job)
+    def _enqueue(self, job: Job, delay: float = 0.0) -> None:
+        job.enter("RUNNABLE")
+        if delay:
+            self._clock.call_later(delay, self._let_start, job)
+        else:
+            self._runnable[job.spec.compute_environment].append(job)
 
     def _dispatch(self) -> None:
         for environment, waiting in self._runnable.items():
-            while waiting and self._running[environment] < self._workers:
+            while waiting and self._running[environment] + self._occupied < self._workers:
                 job = waiting.popleft()
                 if job.status == "RUNNABLE":
-                    job.status = "STARTING"
+                    job.enter("STARTING")
                     job.attempts.append(_new_attempt(job))
                     self._running[environment] += 1
                     threading.Thread(
@@ -143,6 +178,17 @@ class Scheduler:
         else:
             job.end("FAILED", outcome.status_reason)
 
+    # In the clock's thread
+
+    def _let_start(self, job: Job) -> None:
+        with self._changed:
+            self._runnable[job.spec.compute_environment].append(job)
+            self._dispatch()
+
+    def _vanish(self, job: Job, attempt: Attempt) -> None:
+        if job.latest is attempt:
+            self.reclaim(job, 0.0)
+
     # In the thread of a running job
 
     def _attempt(self, job: Job) -> None:
@@ -152,6 +198,8 @@ class Scheduler:
             outcome = self._run(job, attempt)
         finally:
             with self._changed:
+                if attempt.lost_host is not None and outcome.exit_code == _KILLED:
+                    outcome = Outcome(status_reason=attempt.lost_host)
                 if job.stop_reason is not None:
                     outcome = dataclasses.replace(outcome, status_reason=job.stop_reason)
                 attempt.outcome, attempt.stopped = outcome, now()
@@ -175,7 +223,7 @@ class Scheduler:
                 )
             if process is None:
                 return Outcome()
-            with self._time_limit(job):
+            with self._timers(job, attempt):
                 code = process.wait(
                     lambda line: self._log(job.spec.log_group, attempt.log_stream, line)
                 )
@@ -192,25 +240,26 @@ class Scheduler:
         with self._changed:
             if job.stop_reason is not None:
                 return None
-            process = self._processes[job] = JobProcess(command, environment, folder)
+            process = self._processes[job] = JobProcess(
+                command, environment, folder, first=job.fate.first and not job.spec.init
+            )
             attempt.started = now()
-            job.status = "RUNNING"
+            job.enter("RUNNING")
             return process
 
     @contextlib.contextmanager
-    def _time_limit(self, job: Job) -> Iterator[None]:
-        """Stop a job that takes longer than its timeout."""
-        if job.spec.timeout is None:
-            yield
-            return
-        timer = threading.Timer(job.spec.timeout, self._stop, [job, _TIMED_OUT])
-        timer.name = f"timeout-{job.id}"
-        timer.daemon = True
-        timer.start()
+    def _timers(self, job: Job, attempt: Attempt) -> Iterator[None]:
+        """Stop a job that takes longer than its timeout; let its machine vanish if that is due."""
+        timers: list[Timer] = []
+        if job.spec.timeout is not None:
+            timers.append(self._clock.call_later(job.spec.timeout, self._stop, job, _TIMED_OUT))
+        if job.fate.vanishes and len(job.attempts) == 1:
+            timers.append(self._clock.call_later(job.fate.vanishes, self._vanish, job, attempt))
         try:
             yield
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
     def _stop(self, job: Job, reason: str) -> None:
         with self._changed:

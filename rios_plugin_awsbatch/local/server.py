@@ -17,10 +17,14 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import batch, cloudformation, sqs, web
+from .clock import Clock
 from .environment import client_environment, container_environment
 from .logs import JobLogs
 from .options import ServerOptions
+from .orders import Orders, taking_orders
+from .outages import outages
 from .scheduler import Scheduler
+from .unkind import Unkindness
 
 __all__ = ["serving"]
 
@@ -35,15 +39,19 @@ def serving(options: ServerOptions) -> Iterator[str]:
     Raises:
         Exception: The middleware cannot be imported, or the stack cannot be created.
     """
-    server = web.loopback_server(_application(options.middleware))
+    server = web.loopback_server()
     options = dataclasses.replace(options, endpoint=f"http://127.0.0.1:{server.server_port}")
+    clock, unkindness = Clock(), Unkindness(options.unkind)
     with tempfile.TemporaryDirectory(
         prefix="rios-awsbatch-local-", ignore_cleanup_errors=True
     ) as scratch:
-        scheduler = _scheduler(options, Path(scratch))
-        sqs.install(options.endpoint)
+        scheduler = _scheduler(options, Path(scratch), clock)
+        sqs.install(options.endpoint, clock, unkindness)
         cloudformation.install()
-        batch.install(scheduler)
+        batch.install(scheduler, unkindness)
+        server.app = _application(
+            options.middleware, Orders(clock, scheduler, unkindness), unkindness
+        )
         _create_stack(options)
         threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
         try:
@@ -52,18 +60,24 @@ def serving(options: ServerOptions) -> Iterator[str]:
             scheduler.close()
 
 
-def _application(middleware: str | None) -> Any:
+def _application(middleware: str | None, orders: Orders, unkindness: Unkindness) -> Any:
+    """Return moto's services with the layers between them and HTTP, from the inside out."""
     # moto lists its own folder for each request, a third of the time that a short one takes.
     modules = tuple(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: modules
-    app = web.reporting(DomainDispatcherApplication(create_backend_app))
-    if middleware is None:
-        return app
+    app: Any = DomainDispatcherApplication(create_backend_app)
+    app = web.reporting(app)
+    app = outages(app, unkindness)
+    app = taking_orders(app, orders)
+    return app if middleware is None else _factory(middleware)(app)
+
+
+def _factory(middleware: str) -> Any:
     module, _, factory = middleware.partition(":")
-    return getattr(importlib.import_module(module), factory)(app)
+    return getattr(importlib.import_module(module), factory)
 
 
-def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
+def _scheduler(options: ServerOptions, scratch: Path, clock: Clock) -> Scheduler:
     packages = scratch / "packages"
     packages.mkdir()
     environment = {
@@ -71,7 +85,9 @@ def _scheduler(options: ServerOptions, scratch: Path) -> Scheduler:
         **client_environment(options.endpoint, options.region, options.stack),
     }
     logs = JobLogs(options.region, shown=options.logs)
-    return Scheduler(options.workers, options.stop_grace, environment, scratch, logs.write)
+    return Scheduler(
+        options.workers, options.stop_grace, environment, scratch, logs.write, clock=clock
+    )
 
 
 def _create_stack(options: ServerOptions) -> None:

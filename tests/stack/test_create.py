@@ -1,6 +1,5 @@
 """Creating stacks on the embedded AWS, from the real template."""
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch import getStackOutputs
@@ -13,6 +12,7 @@ from tests.stack.support.account import compute_environment, tags
 from tests.stack.support.stacks import REGION, create, managed, outputs
 
 pytestmark = pytest.mark.usefixtures("aws")
+from tests.support.helpers import instrument
 
 
 def test_each_resource_has_an_event():
@@ -67,7 +67,7 @@ def test_zones_can_be_chosen():
     """Subnets are in the zones that are given."""
     zones = {f"AZ{number}": f"{REGION}{letter}" for number, letter in enumerate("cab", 1)}
     stack = create("Zones", zones)
-    found = boto3.client("ec2").describe_subnets(
+    found = instrument("ec2").describe_subnets(
         Filters=[{"Name": "vpc-id", "Values": [outputs(stack)["VPC"]]}]
     )
     assert {subnet["AvailabilityZone"] for subnet in found["Subnets"]} == set(zones.values())
@@ -76,7 +76,7 @@ def test_zones_can_be_chosen():
 
 def test_the_user_s_own_vpc():
     """With a VPC and subnets the stack makes no others, and deleting it leaves them."""
-    ec2 = boto3.client("ec2")
+    ec2 = instrument("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
     before = len(ec2.describe_vpcs()["Vpcs"])

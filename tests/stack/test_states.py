@@ -2,7 +2,6 @@
 
 import datetime as dt
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -22,6 +21,7 @@ ID = "arn:aws:cloudformation:eu-north-1:111122223333:stack/Some/1"
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 QUEUE = "arn:aws:batch:eu-north-1:111122223333:job-queue/SomeJobQueue"
 RESOURCES = [Resource(JOB_QUEUE, QUEUE, "CREATE_COMPLETE")]
+from tests.support.helpers import instrument
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +218,7 @@ def queue_described(*statuses):
 @pytest.fixture
 def batch():
     """Batch, and what it answers about a stack of one queue."""
-    client = boto3.client("batch", region_name="eu-north-1")
+    client = instrument("batch", region_name="eu-north-1")
     with Stubber(client) as stub:
         yield client, stub
         stub.assert_no_pending_responses()

@@ -9,8 +9,13 @@ import uuid
 import boto3
 from botocore.config import Config
 
+from rios_plugin_awsbatch.local.options import SPARED
+
 PATIENCE = 60.0
 WORKERS = 3  # of the session's embedded AWS
+# The seed of unkindness of the embedded AWS; None to be kind. See CONTRIBUTING.
+_SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "1")
+UNKIND = None if _SEED == "kind" else int(_SEED)
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -50,14 +55,22 @@ def alive(pid):
     return bool(answer.stdout.strip()) and not answer.stdout.startswith("Z")
 
 
-class Cloud:
-    """An embedded AWS, seen through clients of its own."""
+def instrument(service, **more):
+    """Return a client with which a test looks at an embedded AWS: that is always kind to it."""
+    return boto3.client(service, config=Config(user_agent_extra=SPARED), **more)
 
-    def __init__(self, aws):
+
+class Cloud:
+    """An embedded AWS, seen through clients of its own, to which it is always kind.
+
+    Or as kind as to everybody else, if they are not `spared`.
+    """
+
+    def __init__(self, aws, *, spared=True):
         self.aws = aws
         with aws.activated():
             session = boto3.Session()
-            config = Config(max_pool_connections=50)
+            config = Config(max_pool_connections=50, user_agent_extra=SPARED if spared else "")
             self.s3, self.sqs, self.batch, self.cloudformation, self.logs = (
                 session.client(service, config=config)
                 for service in ("s3", "sqs", "batch", "cloudformation", "logs")
