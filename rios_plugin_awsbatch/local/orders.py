@@ -73,8 +73,18 @@ def taking_orders(app: "WSGIApplication", orders: Orders) -> "WSGIApplication":
             "occupy": orders.occupy,
             "odds": orders.odds,
         }
-        known[path.removeprefix(CONTROL)](**json.loads(environ["wsgi.input"].read()))
-        start_response("204 No Content", [])
-        return []
+        order = known.get(path.removeprefix(CONTROL))
+        if order is None:
+            return _answer(start_response, "404 Not Found", f"no such order; there are {[*known]}")
+        try:
+            order(**json.loads(environ["wsgi.input"].read()))
+        except (KeyError, TypeError, ValueError) as error:
+            return _answer(start_response, "400 Bad Request", repr(error))
+        return _answer(start_response, "200 OK", "done")
 
     return answered
+
+
+def _answer(start_response: "StartResponse", status: str, text: str) -> list[bytes]:
+    start_response(status, [("Content-Type", "text/plain")])
+    return [text.encode()]

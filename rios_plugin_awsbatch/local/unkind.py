@@ -119,8 +119,7 @@ class Unkindness:
     def __init__(self, seed: int | None) -> None:
         self._deciding = threading.Lock()  # guards all that follows, but `_request`
         self._dice = {name: random.Random(f"{seed}/{name}") for name in TRAITS}  # noqa: S311 - no secret
-        self._usual: dict[str, Trait] = {} if seed is None else dict(TRAITS)
-        self._traits = self._usual
+        self._traits: list[Mapping[str, Trait]] = [{} if seed is None else TRAITS]  # last: in force
         self._request = threading.local()
 
     @contextlib.contextmanager
@@ -146,14 +145,17 @@ class Unkindness:
 
         Args:
             odds: By the traits' names: chance, least and most seconds. All other traits are off;
-                None restores the odds of the mode.
+                None restores the odds before the latest change.
         """
         changed = {
             name: dataclasses.replace(TRAITS[name], chance=chance, least=least, most=most)
             for name, (chance, least, most) in (odds or {}).items()
         }
         with self._deciding:
-            self._traits = self._usual if odds is None else changed
+            if odds is not None:
+                self._traits.append(changed)
+            elif len(self._traits) > 1:
+                self._traits.pop()
 
     def happens(self, trait: Trait) -> bool:
         """Say whether to be unkind in this way now."""
@@ -182,7 +184,7 @@ class Unkindness:
     def _applies(self, trait: Trait) -> Trait | None:
         """Return the trait with the odds in force, if it happens; the caller holds the lock."""
         service = getattr(self._request, "service", "")
-        found = self._traits.get(trait.name)
+        found = self._traits[-1].get(trait.name)
         if not service or found is None or (trait.services and service not in trait.services):
             return None
         return found if self._dice[trait.name].random() < found.chance else None

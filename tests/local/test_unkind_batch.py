@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from tests.local.support import Account
+from tests.local.support import STUBBORN, Account
 from tests.support.helpers import eventually
 
 ALWAYS = (1.0, 0.0, 0.0)
 REASON = r"Host EC2 \(instance i-[0-9a-f]{17}\) terminated\."
 RETRIED = {"attempts": 2, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}]}
+ONCE = {"attempts": 1}
 # Says what it got on SIGTERM, and ends.
 POLITE = "trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done"
 
@@ -106,7 +107,7 @@ def test_a_machine_vanishes_by_chance(customer, account, odds):
 
 def test_a_machine_vanishes_by_order(account, control):
     """Its job gets no SIGTERM, and has no exit code."""
-    identity = account.shell(POLITE)
+    identity = account.shell(POLITE, retryStrategy=ONCE)
     account.first_output(identity)
     control.vanish(identity)
     job = account.ended(identity)
@@ -131,7 +132,8 @@ def test_all_machines_of_an_array_are_reclaimed(account, control):
 
 def test_a_job_that_does_not_heed_a_reclaim_is_killed(account, control):
     """Then the machine is what has ended it."""
-    identity, _ = account.stubborn_job()
+    identity = account.shell(STUBBORN, retryStrategy=ONCE)
+    account.first_output(identity)
     control.reclaim(identity, grace=0.1)
     job = account.ended(identity)
     assert job["statusReason"].startswith("Host EC2 (instance i-")

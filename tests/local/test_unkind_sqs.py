@@ -55,9 +55,10 @@ def test_a_long_poll_returns_fewer_than_there_are(customer, odds):
     """It always returns one at least, and the next polls return the others."""
     with odds(fewer=ALWAYS):
         url = fill(customer, 20)
-        polls = [customer.receive(url, count=10, wait=1) for _ in range(20)]
-    sizes = [len(poll) for poll in polls if poll]
-    assert sum(sizes) == 20
+        sizes = []
+        while sum(sizes) < 20:
+            sizes.append(len(customer.receive(url, count=10, wait=1)))
+    assert 0 not in sizes
     assert min(sizes) < 10
 
 
@@ -74,11 +75,11 @@ def test_a_message_comes_twice(customer, odds):
     """Both copies have the message's id, and each a receipt of its own; to delete one leaves the
     other.
     """
-    url = fill(customer, 1)
     with odds(twice=ALWAYS):
+        url = fill(customer, 1)
         (first,) = customer.receive(url, wait=1)
-    customer.sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
     with odds():
+        customer.sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
         (second,) = customer.receive(url, wait=1)
         assert second["MessageId"] == first["MessageId"]
         assert second["ReceiptHandle"] != first["ReceiptHandle"]
@@ -88,9 +89,9 @@ def test_a_message_comes_twice(customer, odds):
 
 def test_single_messages_of_a_batch_fail(customer, odds):
     """The request succeeds, and lists them as no fault of the sender's."""
-    url = customer.queue()
     entries = [{"Id": str(number), "MessageBody": str(number)} for number in range(10)]
     with odds(entry_failed=(0.5, 0.0, 0.0)):
+        url = customer.queue()
         answer = customer.sqs.send_message_batch(QueueUrl=url, Entries=entries)
     failed = {failure["Id"] for failure in answer["Failed"]}
     assert {(failure["Code"], failure["SenderFault"]) for failure in answer["Failed"]} == {

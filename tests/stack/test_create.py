@@ -10,9 +10,9 @@ from rios_plugin_awsbatch.stack.modify import plan_change
 from rios_plugin_awsbatch.stack.report import report_on
 from tests.stack.support.account import compute_environment, tags
 from tests.stack.support.stacks import REGION, create, managed, outputs
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
-from tests.support.helpers import instrument
 
 
 def test_each_resource_has_an_event():

@@ -32,9 +32,9 @@ from tests.stack.support.stacks import (
     run_on_terminal,
     steps,
 )
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
-from tests.support.helpers import instrument
 
 
 def test_what_is_given_changes_and_the_rest_stays(made):

@@ -9,9 +9,9 @@ from rios_plugin_awsbatch.stack.create import create_stack
 from rios_plugin_awsbatch.stack.delete import delete_stack
 from rios_plugin_awsbatch.stack.report import report_on
 from tests.stack.support.stacks import COMMAND, REGION, managed, outputs, run
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
-from tests.support.helpers import instrument
 
 
 def test_a_new_stack(made):

@@ -16,12 +16,12 @@ from rios_plugin_awsbatch.stack.modify import plan_change
 from rios_plugin_awsbatch.stack.plan import read_changes
 from rios_plugin_awsbatch.stack.records import JOB_QUEUE, Resource
 from rios_plugin_awsbatch.stack.template import DESCRIPTION
+from tests.support.helpers import instrument
 
 ID = "arn:aws:cloudformation:eu-north-1:111122223333:stack/Some/1"
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 QUEUE = "arn:aws:batch:eu-north-1:111122223333:job-queue/SomeJobQueue"
 RESOURCES = [Resource(JOB_QUEUE, QUEUE, "CREATE_COMPLETE")]
-from tests.support.helpers import instrument
 
 
 @pytest.fixture(autouse=True)
