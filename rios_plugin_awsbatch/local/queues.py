@@ -67,12 +67,68 @@ class LocalMessage(Message):
         return self._md5
 
 
-class LocalQueue(Queue):
-    """Same as moto's, but safe for threads, and without FIFO.
+class _Messages:
+    """A queue's messages, and when they become visible; guarded by the queue's lock.
 
     A message that is deleted, hidden or received leaves its former entry in the heap. Such an entry
     is recognised when it comes up, because it is no longer the message's `due`.
+
+    Attributes:
+        by_key: The messages.
     """
+
+    def __init__(self, clock: Clock, unkindness: Unkindness) -> None:
+        self._clock = clock
+        self._unkindness = unkindness
+        self.by_key: dict[str, LocalMessage] = {}
+        self._due: list[tuple[float, int, str]] = []  # a heap: when, turn, message's key
+        self._turn = itertools.count()  # keeps the order of messages that are due at the same time
+
+    def add(self, message: LocalMessage, delay: float) -> None:
+        """Add a message that is visible after so many seconds."""
+        self.by_key[message.key] = message
+        self.show(message, delay)
+
+    def clear(self) -> None:
+        """Delete all messages."""
+        self.by_key.clear()
+        self._due.clear()
+
+    def show(self, message: LocalMessage, delay: float) -> None:
+        """Hide a message for so many seconds from now."""
+        message.visible_from = self._clock.now() + delay
+        message.due = message.visible_from, next(self._turn)
+        heapq.heappush(self._due, (*message.due, message.key))
+
+    def visible(self, count: int) -> list[LocalMessage]:
+        """Return up to so many messages that are visible; until `show`, nobody else gets them."""
+        found: list[LocalMessage] = []
+        now = self._clock.now()
+        # More than are wanted, to choose from.
+        while len(found) < 2 * count and self._due and self._due[0][0] <= now:
+            *due, key = heapq.heappop(self._due)
+            message = self.by_key.get(key)
+            if message is not None and message.due == tuple(due):
+                found.append(message)
+        if not found:
+            return []
+        order = self._unkindness.shuffled(unkind.OUT_OF_ORDER, len(found))
+        wanted = self._unkindness.fewer(unkind.FEWER, min(count, len(found)))
+        for number in order[wanted:]:
+            left = found[number]
+            assert left.due is not None
+            heapq.heappush(self._due, (*left.due, left.key))
+        return [found[number] for number in order[:wanted]]
+
+    def deliver_again(self, message: LocalMessage) -> None:
+        """Show a copy of a message that has just been received."""
+        again = copy.copy(message)
+        again.key = f"{message.id}-{next(self._turn)}"
+        self.add(again, self._unkindness.seconds(unkind.TWICE))
+
+
+class LocalQueue(Queue):
+    """Same as moto's, but safe for threads, and without FIFO."""
 
     # Of the server; moto itself makes queues.
     endpoint = ""
@@ -84,10 +140,8 @@ class LocalQueue(Queue):
         super().__init__(name, region, account_id, **attributes)
         if self.fifo_queue:
             raise InvalidParameterValue("The embedded AWS has no FIFO queues.")
-        self._changed = threading.Condition()  # guards all that follows, and the messages
-        self._messages_by_key: dict[str, LocalMessage] = {}
-        self._due: list[tuple[float, int, str]] = []  # a heap: when, turn, message's key
-        self._turn = itertools.count()  # keeps the order of messages that are due at the same time
+        self._changed = threading.Condition()  # guards all that follows
+        self._kept = _Messages(self.clock, self.unkindness)
         self._deleted = False
 
     def put(self, message: LocalMessage, delay: float = 0) -> None:
@@ -103,8 +157,7 @@ class LocalQueue(Queue):
         with self._changed:
             if self._deleted:
                 raise QueueDoesNotExist
-            self._messages_by_key[message.key] = message
-            self._show(message, delay)
+            self._kept.add(message, delay)
             self._changed.notify()
 
     def receive(
@@ -151,9 +204,9 @@ class LocalQueue(Queue):
             handle: The receipt handle of its latest receive.
         """
         with self._changed:
-            message = self._messages_by_key.get(_key_of(handle))
+            message = self._kept.by_key.get(_key_of(handle))
             if message is not None and message.receipt_handle == handle:
-                del self._messages_by_key[message.key]
+                del self._kept.by_key[message.key]
 
     def hide(self, handle: str, seconds: float) -> None:
         """Hide a message.
@@ -167,7 +220,7 @@ class LocalQueue(Queue):
                 more than 12 hours.
         """
         with self._changed:
-            message = self._messages_by_key.get(_key_of(handle))
+            message = self._kept.by_key.get(_key_of(handle))
             if (
                 message is None
                 or message.receipt_handle != handle
@@ -176,14 +229,13 @@ class LocalQueue(Queue):
                 raise InvalidParameterValue(_NOT_IN_FLIGHT.format(handle))
             if self.clock.now() + seconds > message.received_at + _MOST_HIDDEN:
                 raise InvalidParameterValue(_HIDDEN_TOO_LONG.format(int(seconds)))
-            self._show(message, seconds)
+            self._kept.show(message, seconds)
             self._changed.notify()
 
     def purge(self) -> None:
         """Delete all messages."""
         with self._changed:
-            self._messages_by_key.clear()
-            self._due.clear()
+            self._kept.clear()
 
     def close(self) -> None:
         """End all long polls, because the queue has been deleted."""
@@ -191,18 +243,13 @@ class LocalQueue(Queue):
             self._deleted = True
             self._changed.notify_all()
 
-    def _show(self, message: LocalMessage, delay: float) -> None:
-        message.visible_from = self.clock.now() + delay
-        message.due = message.visible_from, next(self._turn)
-        heapq.heappush(self._due, (*message.due, message.key))
-
     def _take(self, count: int, visibility: float) -> tuple[list[LocalMessage], list[LocalMessage]]:
         """Return messages that are visible, and those for the dead letter queue; hold the lock."""
         taken: list[LocalMessage] = []
         dead: list[LocalMessage] = []
-        for message in self._visible(count):
+        for message in self._kept.visible(count):
             if self._received_too_often(message):
-                dead.append(self._messages_by_key.pop(message.key))
+                dead.append(self._kept.by_key.pop(message.key))
             else:
                 taken.append(message)
         now = self.clock.now()
@@ -213,37 +260,10 @@ class LocalQueue(Queue):
             message.approximate_first_receive_timestamp = (
                 message.approximate_first_receive_timestamp or int(unix_time_millis())
             )
-            self._show(message, visibility)
+            self._kept.show(message, visibility)
             if self.unkindness.happens(unkind.TWICE):
-                self._show_copy(message)
+                self._kept.deliver_again(message)
         return [copy.copy(message) for message in taken], dead
-
-    def _visible(self, count: int) -> list[LocalMessage]:
-        """Take messages that are visible out of the heap: the earliest, or any; hold the lock."""
-        found: list[LocalMessage] = []
-        now = self.clock.now()
-        # More than are wanted, to choose from.
-        while len(found) < 2 * count and self._due and self._due[0][0] <= now:
-            *due, key = heapq.heappop(self._due)
-            message = self._messages_by_key.get(key)
-            if message is not None and message.due == tuple(due):
-                found.append(message)
-        if not found:
-            return []
-        order = self.unkindness.shuffled(unkind.OUT_OF_ORDER, len(found))
-        wanted = self.unkindness.fewer(unkind.FEWER, min(count, len(found)))
-        for number in order[wanted:]:
-            left = found[number]
-            assert left.due is not None
-            heapq.heappush(self._due, (*left.due, left.key))
-        return [found[number] for number in order[:wanted]]
-
-    def _show_copy(self, message: LocalMessage) -> None:
-        """Deliver a message that has just been received once more; hold the lock."""
-        again = copy.copy(message)
-        again.key = f"{message.id}-{next(self._turn)}"
-        self._messages_by_key[again.key] = again
-        self._show(again, self.unkindness.seconds(unkind.TWICE))
 
     def _received_too_often(self, message: LocalMessage) -> bool:
         most = (self.redrive_policy or {}).get("maxReceiveCount", 0)
@@ -255,7 +275,7 @@ class LocalQueue(Queue):
             return sum(
                 (message.visible_from <= now) is visible
                 and received in (None, message.approximate_receive_count > 0)
-                for message in self._messages_by_key.values()
+                for message in self._kept.by_key.values()
             )
 
     @property

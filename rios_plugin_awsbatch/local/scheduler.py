@@ -6,24 +6,21 @@ It knows nothing of moto.
 import collections
 import contextlib
 import dataclasses
+import functools
 import secrets
 import signal
-import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from .attempts import Surroundings, run_attempt
 from .clock import Clock, Timer
-from .environment import job_environment
 from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
 from .processes import JobProcess
 
 __all__ = ["Scheduler"]
 
-_ENTRY_POINT: Final = "rios-awsbatch-worker"  # of every image
-_MISSING_IMAGE: Final = "missing/"
 _TIMED_OUT: Final = "Job attempt duration exceeded timeout"
 # https://docs.aws.amazon.com/batch/latest/userguide/bestpractice6.html
 _HOST_LOST: Final = "Host EC2 (instance i-0{}) terminated."
@@ -39,26 +36,15 @@ class Scheduler:
     Args:
         workers: How many jobs run at once in a compute environment; with 0, jobs stay RUNNABLE.
         stop_grace: Seconds between SIGTERM and SIGKILL.
-        environment: The environment variables of all jobs.
-        scratch: A folder. Each attempt has a folder in it, which is deleted when it ends.
-        log: Takes the name of a log group, that of a log stream, and a line of output.
+        surroundings: What all jobs have in common.
         clock: For what takes minutes or hours: timeouts.
     """
 
-    def __init__(  # noqa: PLR0913 - independent, and mostly passed by name
-        self,
-        workers: int,
-        stop_grace: float,
-        environment: Mapping[str, str],
-        scratch: Path,
-        log: Callable[[str, str, str], None],
-        *,
-        clock: Clock,
+    def __init__(
+        self, workers: int, stop_grace: float, surroundings: Surroundings, clock: Clock
     ) -> None:
         self._stop_grace = stop_grace
-        self._environment = environment
-        self._scratch = scratch
-        self._log = log
+        self._surroundings = surroundings
         self._clock = clock
         self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
         self._workers = workers
@@ -195,7 +181,13 @@ class Scheduler:
         attempt = job.attempts[-1]
         outcome = Outcome()
         try:
-            outcome = self._run(job, attempt)
+            outcome = run_attempt(
+                job,
+                attempt,
+                self._surroundings,
+                functools.partial(self._start, job, attempt),
+                self._timers(job, attempt),
+            )
         finally:
             with self._changed:
                 if attempt.lost_host is not None and outcome.exit_code == _KILLED:
@@ -209,40 +201,15 @@ class Scheduler:
                 self._dispatch()
                 self._changed.notify_all()
 
-    def _run(self, job: Job, attempt: Attempt) -> Outcome:
-        if job.spec.image.startswith(_MISSING_IMAGE):
-            reason = f"CannotPullContainerError: there is no image {job.spec.image}"
-            return Outcome(reason=reason, status_reason=reason)
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
-            try:
-                process = self._start(job, attempt, Path(folder))
-            except (OSError, ValueError) as error:
-                return Outcome(
-                    reason=f"CannotStartContainerError: {error}",
-                    status_reason="Task failed to start",
-                )
-            if process is None:
-                return Outcome()
-            with self._timers(job, attempt):
-                code = process.wait(
-                    lambda line: self._log(job.spec.log_group, attempt.log_stream, line)
-                )
-            return Outcome(exit_code=code)
-
-    def _start(self, job: Job, attempt: Attempt, folder: Path) -> JobProcess | None:
+    def _start(
+        self, job: Job, attempt: Attempt, make: Callable[[], JobProcess]
+    ) -> JobProcess | None:
         """Start a job's process, unless the job has been stopped."""
-        command = job.spec.command or (_ENTRY_POINT,)
-        environment = {
-            **job_environment({**self._environment, "TMPDIR": str(folder)}, job.spec.environment),
-            **_identity(job),
-        }
         # Starting takes a moment. Whoever stops the job meanwhile must find the process.
         with self._changed:
             if job.stop_reason is not None:
                 return None
-            process = self._processes[job] = JobProcess(
-                command, environment, folder, first=job.fate.first and not job.spec.init
-            )
+            process = self._processes[job] = make()
             attempt.started = now()
             job.enter("RUNNING")
             return process
@@ -273,21 +240,3 @@ class Scheduler:
 
 def _new_attempt(job: Job) -> Attempt:
     return Attempt(f"{job.spec.definition_name}/default/{uuid.uuid4().hex}")
-
-
-def _identity(job: Job) -> dict[str, str]:
-    """Return what Batch tells every job about itself.
-
-    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
-    """
-    array = {}
-    if job.parent is not None:
-        array["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
-        array["AWS_BATCH_JOB_ARRAY_SIZE"] = str(len(job.parent.children))
-    return {
-        "AWS_BATCH_JOB_ID": job.id,
-        "AWS_BATCH_JOB_ATTEMPT": str(len(job.attempts)),
-        "AWS_BATCH_JQ_NAME": job.spec.queue_name,
-        "AWS_BATCH_CE_NAME": job.spec.compute_environment,
-        **array,
-    }

@@ -17,6 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import batch, cloudformation, sqs, web
+from .attempts import Surroundings
 from .clock import Clock
 from .environment import client_environment, container_environment
 from .logs import JobLogs
@@ -85,9 +86,8 @@ def _scheduler(options: ServerOptions, scratch: Path, clock: Clock) -> Scheduler
         **client_environment(options.endpoint, options.region, options.stack),
     }
     logs = JobLogs(options.region, shown=options.logs)
-    return Scheduler(
-        options.workers, options.stop_grace, environment, scratch, logs.write, clock=clock
-    )
+    surroundings = Surroundings(environment, scratch, logs.write)
+    return Scheduler(options.workers, options.stop_grace, surroundings, clock)
 
 
 def _create_stack(options: ServerOptions) -> None:
