@@ -3,7 +3,6 @@
 It knows nothing of moto.
 """
 
-import collections
 import contextlib
 import dataclasses
 import functools
@@ -17,6 +16,7 @@ from typing import Final
 from .attempts import Surroundings, run_attempt
 from .clock import Clock, Timer
 from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
+from .places import Places
 from .processes import JobProcess
 
 __all__ = ["Scheduler"]
@@ -47,15 +47,9 @@ class Scheduler:
         self._surroundings = surroundings
         self._clock = clock
         self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
-        self._workers = workers
-        self._occupied = 0  # places that jobs of others hold in each compute environment
+        self._places = Places(workers)
         self._jobs: dict[str, Job] = {}
         self._processes: dict[Job, JobProcess] = {}
-        # By compute environment:
-        self._runnable: dict[str, collections.deque[Job]] = collections.defaultdict(
-            collections.deque
-        )
-        self._running: collections.Counter[str] = collections.Counter()
 
     def submit(self, job: Job) -> None:
         """Take a job, with its children if it is the parent of an array."""
@@ -121,16 +115,16 @@ class Scheduler:
     def occupy(self, places: int) -> None:
         """Let jobs of others hold so many places in each compute environment from now on."""
         with self._changed:
-            self._occupied = places
+            self._places.occupied = places
             self._dispatch()
 
     def close(self) -> None:
         """End all jobs, and wait until their processes have ended."""
         with self._changed:
-            self._workers = 0
+            self._places.each = 0
             for job in list(self._jobs.values()):
                 self.terminate(job, "The embedded AWS ends")
-            self._changed.wait_for(lambda: not self._running.total())
+            self._changed.wait_for(lambda: not self._places.taken)
 
     # With the lock held
 
@@ -139,19 +133,15 @@ class Scheduler:
         if delay:
             self._clock.call_later(delay, self._let_start, job)
         else:
-            self._runnable[job.spec.compute_environment].append(job)
+            self._places.wait(job)
 
     def _dispatch(self) -> None:
-        for environment, waiting in self._runnable.items():
-            while waiting and self._running[environment] + self._occupied < self._workers:
-                job = waiting.popleft()
-                if job.status == "RUNNABLE":
-                    job.enter("STARTING")
-                    job.attempts.append(_new_attempt(job))
-                    self._running[environment] += 1
-                    threading.Thread(
-                        target=self._attempt, args=[job], name=f"job-{job.id}", daemon=True
-                    ).start()
+        for job in self._places.give():
+            job.enter("STARTING")
+            job.attempts.append(_new_attempt(job))
+            threading.Thread(
+                target=self._attempt, args=[job], name=f"job-{job.id}", daemon=True
+            ).start()
 
     def _conclude(self, job: Job, outcome: Outcome) -> None:
         if job.stop_reason is not None:
@@ -168,7 +158,7 @@ class Scheduler:
 
     def _let_start(self, job: Job) -> None:
         with self._changed:
-            self._runnable[job.spec.compute_environment].append(job)
+            self._places.wait(job)
             self._dispatch()
 
     def _vanish(self, job: Job, attempt: Attempt) -> None:
@@ -197,7 +187,7 @@ class Scheduler:
                 attempt.outcome, attempt.stopped = outcome, now()
                 self._processes.pop(job, None)
                 self._conclude(job, outcome)
-                self._running[job.spec.compute_environment] -= 1
+                self._places.leave(job)
                 self._dispatch()
                 self._changed.notify_all()
 
