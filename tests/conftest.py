@@ -8,7 +8,7 @@ import pytest
 
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.leases import close_all
-from tests.support.helpers import WORKERS, Cloud, eventually
+from tests.support.helpers import UNKIND, WORKERS, Cloud, eventually
 
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
@@ -41,9 +41,24 @@ def local_aws():
     # The interpreter of another environment for all workers: see CONTRIBUTING.
     python = os.environ.get("WORKER_PYTHON")
     with LocalAWS(
-        workers=WORKERS, stop_grace=2.0, worker_python=python, activate=False, principal="main"
+        workers=WORKERS,
+        stop_grace=2.0,
+        worker_python=python,
+        activate=False,
+        unkind=UNKIND,
+        principal="main",
     ) as aws:
         yield aws
+
+
+@pytest.fixture(autouse=True)
+def _kind(request):
+    """The session's embedded AWS is kind during a test with the mark `kind`."""
+    if request.node.get_closest_marker("kind") is None:
+        yield
+        return
+    with request.getfixturevalue("local_aws").control.odds():
+        yield
 
 
 @pytest.fixture(scope="session")

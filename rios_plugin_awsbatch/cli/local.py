@@ -27,8 +27,17 @@ __all__ = ["local"]
 @click.option(
     "--logs", is_flag=True, help="Show on standard error what workers log and functions print."
 )
+@click.option(
+    "--unkind",
+    is_flag=False,
+    flag_value=1,
+    type=int,
+    metavar="[SEED]",
+    help="Be as unkind as the real AWS: delays, repetitions, throttling, machines that vanish. "
+    "Another number makes other things happen.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def local(workers: int, command: tuple[str, ...], *, logs: bool) -> None:
+def local(workers: int, unkind: int | None, command: tuple[str, ...], *, logs: bool) -> None:
     """Run COMMAND on an embedded AWS.
 
     It needs no account, no credentials and no network. boto3, this package and its workers use the
@@ -39,7 +48,7 @@ def local(workers: int, command: tuple[str, ...], *, logs: bool) -> None:
     """  # noqa: D301 - click keeps the lines after such a mark as they are
     # `python` is the one that this package is installed for, in an active environment or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with LocalAWS(workers=workers, logs=logs) as aws:
+    with LocalAWS(workers=workers, logs=logs, unkind=unkind) as aws:
         try:
             environment = {**aws.adapted(os.environ), "PATH": path}
             program = shutil.which(command[0], path=path) or command[0]

@@ -14,10 +14,12 @@ from moto.batch.models import BatchBackend, JobDefinition, JobQueue, batch_backe
 from moto.batch.responses import BatchResponse
 from moto.batch.utils import make_arn_for_job
 
+from . import unkind
 from .job_descriptions import described, passes, summary
 from .job_requests import array_size, job_spec, require
-from .jobs import STATES, Job, JobSpec
+from .jobs import STATES, Fate, Job, JobSpec
 from .scheduler import Scheduler
+from .unkind import Unkindness
 
 __all__ = ["install"]
 
@@ -30,6 +32,7 @@ class _Backend(BatchBackend):
     """Same as moto's, but jobs are the scheduler's."""
 
     scheduler: Scheduler  # of the process; moto itself makes a backend for each region
+    unkindness: Unkindness
 
     @property
     def _url_module(self) -> Any:
@@ -56,14 +59,33 @@ class _Backend(BatchBackend):
             len(identities) <= _MOST_DESCRIBED,
             f"At most {_MOST_DESCRIBED} jobs can be described at once",
         )
-        jobs = filter(None, map(self.scheduler.find, identities))
+        found = filter(None, map(self.scheduler.find, identities))
+        # Who is spared sees each job at once, and as it is.
+        spared = self.unkindness.spared
+        jobs = [job for job in found if spared or job.age >= _first(job).fate.unknown]
         with self.scheduler.unchanging():
-            return [described(job, self.list_tags_for_resource(job.arn)) for job in jobs]
+            return [
+                described(
+                    job,
+                    self.list_tags_for_resource(job.arn),
+                    0.0 if spared else job.fate.summary_lag,
+                )
+                for job in jobs
+            ]
 
     def summaries(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return ListJobs' summaries of the jobs of a queue or an array."""
+        spared = self.unkindness.spared
         with self.scheduler.unchanging():
-            return [summary(job) for job in self._listed(request)]
+            summaries = [
+                summary(job)
+                for job in self._listed(request)
+                if spared or job.age >= _first(job).fate.unlisted
+            ]
+        for entry in summaries:
+            if self.unkindness.happens(unkind.NO_JOB_DEFINITION):
+                del entry["jobDefinition"]
+        return summaries
 
     def _listed(self, request: Mapping[str, Any]) -> list[Job]:
         if request.get("arrayJobId"):
@@ -120,7 +142,16 @@ class _Backend(BatchBackend):
         self, identity: str, spec: JobSpec, index: int | None = None, parent: Job | None = None
     ) -> Job:
         arn = make_arn_for_job(self.account_id, identity, self.region_name)
-        return Job(identity, arn, spec, index, parent)
+        seconds = self.unkindness.seconds
+        fate = Fate(
+            unknown=seconds(unkind.JOB_UNKNOWN),
+            unlisted=seconds(unkind.JOB_UNLISTED),
+            summary_lag=seconds(unkind.SUMMARY_LATE),
+            runnable=seconds(unkind.RUNNABLE),
+            vanishes=seconds(unkind.VANISHES),
+            first=self.unkindness.happens(unkind.FIRST_PROCESS),
+        )
+        return Job(identity, arn, spec, index, parent, fate=fate)
 
 
 class _Response(BatchResponse):
@@ -148,7 +179,13 @@ class _Response(BatchResponse):
         return json.dumps({"jobSummaryList": found[start:end], **token})
 
 
-def install(scheduler: Scheduler) -> None:
+def _first(job: Job) -> Job:
+    """Return the job that was submitted: a child's parent, or the job itself."""
+    return job.parent or job
+
+
+def install(scheduler: Scheduler, unkindness: Unkindness) -> None:
     """Make moto's Batch give its jobs to a scheduler."""
     _Backend.scheduler = scheduler
+    _Backend.unkindness = unkindness
     batch_backends.backend = _Backend

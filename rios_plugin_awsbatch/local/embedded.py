@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.endpoints import end_all_on
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from .activation import Activation
+from .control import Control
 from .credentials import MAIN, OWNER, AccessKey, new_key
 from .environment import adapted, client_environment
 from .options import ServerOptions
@@ -53,6 +54,10 @@ class LocalAWS:
         middleware: ``"module:factory"``. In the server's process, ``factory(app)`` gets the WSGI
             application and returns the one to serve. If that raises ConnectionError, the
             connection is dropped without an answer.
+        unkind: A seed of random numbers, for the embedded AWS to be as unkind as the real one: new
+            jobs and queues are unknown for a moment, messages come twice or late, requests are
+            throttled, answers lost, machines vanish, and so on. `unkind` lists it all, with the
+            sources. None to be kind.
         worker_python: The interpreter of another environment that has this package. Jobs run its
             programs, as if it were their image; by default, they run those of this interpreter.
         principal: Who this process is, and so what it may do: "owner", everything; "main", what the
@@ -81,6 +86,7 @@ class LocalAWS:
         logs: bool = False,
         activate: bool = True,
         middleware: str | None = None,
+        unkind: int | None = None,
         worker_python: str | None = None,
         principal: str = OWNER,
         users: Mapping[str, Sequence[str]] | None = None,
@@ -99,6 +105,7 @@ class LocalAWS:
             stop_grace=stop_grace,
             logs=logs,
             middleware=middleware,
+            unkind=unkind,
             worker_python=_interpreter(worker_python),
             # Not pathlib: Path("") is ".", which stays relative.
             path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100
@@ -115,6 +122,11 @@ class LocalAWS:
     def endpoint(self) -> str:
         """The URL of the embedded AWS, while it is entered."""
         return self.environment["AWS_ENDPOINT_URL"]
+
+    @property
+    def control(self) -> Control:
+        """What tests may do to the embedded AWS, while it is entered."""
+        return Control(self.endpoint)
 
     @contextlib.contextmanager
     def activated(self) -> Iterator[None]:

@@ -9,8 +9,8 @@ from .jobs import STATES, Attempt, Job, given
 __all__ = ["described", "passes", "summary"]
 
 
-def described(job: Job, tags: Mapping[str, str]) -> dict[str, Any]:
-    """Return what DescribeJobs says of a job."""
+def described(job: Job, tags: Mapping[str, str], lag: float = 0.0) -> dict[str, Any]:
+    """Return what DescribeJobs says of a job; the summary of children is so many seconds late."""
     spec = job.spec
     variables = [{"name": name, "value": value} for name, value in spec.environment.items()]
     container = {
@@ -21,7 +21,7 @@ def described(job: Job, tags: Mapping[str, str]) -> dict[str, Any]:
     }
     return {
         **spec.described,
-        **summary(job),
+        **summary(job, lag),
         "jobQueue": spec.queue,
         "dependsOn": [],
         "tags": dict(tags),
@@ -30,8 +30,8 @@ def described(job: Job, tags: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def summary(job: Job) -> dict[str, Any]:
-    """Return what ListJobs says of a job."""
+def summary(job: Job, lag: float = 0.0) -> dict[str, Any]:
+    """Return what ListJobs says of a job; the summary of children is so many seconds late."""
     latest = job.latest
     return {
         "jobId": job.id,
@@ -45,7 +45,7 @@ def summary(job: Job) -> dict[str, Any]:
             startedAt=latest.started if latest is not None else None,
             stoppedAt=job.stopped,
             container=_outcome(latest) or None if latest is not None else None,
-            arrayProperties=_array_properties(job) or None,
+            arrayProperties=_array_properties(job, lag) or None,
         ),
     }
 
@@ -80,12 +80,12 @@ def _outcome(attempt: Attempt) -> dict[str, Any]:
     return given(exitCode=attempt.outcome.exit_code, reason=attempt.outcome.reason)
 
 
-def _array_properties(job: Job) -> dict[str, Any]:
+def _array_properties(job: Job, lag: float) -> dict[str, Any]:
     if job.index is not None:
         return {"index": job.index}
     if not job.children:
         return {}
     counts = dict.fromkeys(STATES, 0)
     for child in job.children:
-        counts[child.status] += 1
+        counts[child.status_before(lag)] += 1
     return {"size": len(job.children), "statusSummary": counts}

@@ -28,6 +28,7 @@ _CONTAINER_PARTS: Final = (
     "memory",
     "resourceRequirements",
     "logConfiguration",
+    "linuxParameters",
     "volumes",
     "mountPoints",
     "ulimits",
@@ -72,6 +73,7 @@ def job_spec(request: Mapping[str, Any], queue: JobQueue, definition: JobDefinit
         attempts=_attempts(retry),
         rules=_rules(retry),
         timeout=_seconds(timeout),
+        init=bool((properties.get("linuxParameters") or {}).get("initProcessEnabled")),
         described=_described(parameters, retry, timeout, properties | overrides),
     )
 

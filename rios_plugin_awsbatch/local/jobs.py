@@ -20,6 +20,7 @@ __all__ = [
     "ENDED",
     "STATES",
     "Attempt",
+    "Fate",
     "Job",
     "JobSpec",
     "Outcome",
@@ -112,6 +113,7 @@ class JobSpec:
         attempts: How often it may be tried.
         rules: What to do after an attempt that failed; the first that matches counts.
         timeout: Seconds for each attempt.
+        init: Whether an init process is the container's first; without, the command is.
         described: The parts of DescribeJobs' answer that repeat the request.
     """
 
@@ -129,12 +131,34 @@ class JobSpec:
     attempts: int = 1
     rules: tuple[Rule, ...] = ()
     timeout: float | None = None
+    init: bool = False
     described: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def retries(self, outcome: Outcome) -> bool:
         """Say whether to try again after an attempt that failed: yes, if no rule matches."""
         action = next((rule.action for rule in self.rules if rule.matches(outcome)), "RETRY")
         return action == "RETRY"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fate:
+    """What is to befall a job, in seconds; see `unkind`.
+
+    Attributes:
+        unknown: For how long after the submission DescribeJobs does not know it.
+        unlisted: For how long ListJobs does not.
+        summary_lag: How late the summary of an array's children is.
+        runnable: For how long it is RUNNABLE before it is started first.
+        vanishes: How long after its first start its machine vanishes; 0 if it does not.
+        first: Whether its command is process 1, as in a container, unless it has an init process.
+    """
+
+    unknown: float = 0.0
+    unlisted: float = 0.0
+    summary_lag: float = 0.0
+    runnable: float = 0.0
+    vanishes: float = 0.0
+    first: bool = False
 
 
 @dataclasses.dataclass(eq=False)
@@ -146,12 +170,14 @@ class Attempt:
         started: When its process started, in milliseconds; None if it did not.
         stopped: When it ended, in milliseconds.
         outcome: How it ended; empty until then.
+        lost_host: What Batch says if its machine has been taken away; None if it has not.
     """
 
     log_stream: str
     started: int | None = None
     stopped: int | None = None
     outcome: Outcome = Outcome()
+    lost_host: str | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -165,7 +191,11 @@ class Job:
         index: A child's index in its array.
         parent: A child's parent.
         children: A parent's children.
-        status: One of `STATES`.
+        fate: What is to befall it.
+        submitted: When it was submitted, by the monotonic clock.
+        status: One of `STATES`; changed by `enter`.
+        former: The status before this one.
+        since: When it entered this status, by the monotonic clock.
         status_reason: Why it has this status.
         created: When it was submitted, in milliseconds.
         stopped: When it ended, in milliseconds.
@@ -180,7 +210,11 @@ class Job:
     index: int | None = None
     parent: "Job | None" = None
     children: list["Job"] = dataclasses.field(default_factory=list)
+    fate: Fate = Fate()
+    submitted: float = dataclasses.field(default_factory=time.monotonic)
     status: str = "SUBMITTED"
+    former: str = "SUBMITTED"
+    since: float = 0.0
     status_reason: str | None = None
     created: int = dataclasses.field(default_factory=now)
     stopped: int | None = None
@@ -198,9 +232,23 @@ class Job:
         """The latest attempt."""
         return self.attempts[-1] if self.attempts else None
 
+    @property
+    def age(self) -> float:
+        """Seconds since it was submitted."""
+        return time.monotonic() - self.submitted
+
+    def enter(self, status: str) -> None:
+        """Change the status."""
+        self.former, self.status, self.since = self.status, status, time.monotonic()
+
+    def status_before(self, lag: float) -> str:
+        """Return the status so many seconds ago, or the one before the current one."""
+        return self.status if time.monotonic() - self.since >= lag else self.former
+
     def end(self, status: str, reason: str | None) -> None:
         """End the job, and its parent with the last child."""
-        self.status, self.status_reason, self.stopped = status, reason, now()
+        self.enter(status)
+        self.status_reason, self.stopped = reason, now()
         parent = self.parent
         if parent is None:
             return

@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Final
 
-__all__ = ["SERVER", "ServerOptions"]
+__all__ = ["CONTROL", "SERVER", "SPARED", "ServerOptions"]
 
 SERVER: Final = "rios-awsbatch-local"  # the header by which clients know the embedded AWS
+CONTROL: Final = "/_control/"  # where tests give orders to the server
+SPARED: Final = "rios-awsbatch-spared"  # in the user agent of clients to whom AWS is always kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +15,7 @@ class ServerOptions:
     """The arguments of `LocalAWS`, and what the server needs to know of its owner.
 
     Attributes:
-        workers: As for `LocalAWS`, and so are the next six.
+        workers: As for `LocalAWS`, and so are the next seven.
         path: The owner's ``sys.path``, for the middleware.
         keys: The access keys of users, by their names: id and secret.
         users: The policies of users, as JSON, by the users' names.
@@ -28,6 +30,7 @@ class ServerOptions:
     logs: bool
     middleware: str | None
     worker_python: str
+    unkind: int | None
     path: list[str]
     keys: dict[str, tuple[str, str]]
     users: dict[str, list[str]]

@@ -2,19 +2,24 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 from rios_plugin_awsbatch.programs import exit_status
 
+from .namespaces import child_of, pid_namespace
+
 __all__ = ["JobProcess"]
 
 # A process that left the session may hold the pipe open for ever.
 _LAST_OUTPUT_SECONDS: Final = 1.0
+_LOOK_AGAIN_SECONDS: Final = 0.01
 
 
 class JobProcess:
@@ -24,6 +29,9 @@ class JobProcess:
         command: The command.
         environment: All of its environment.
         folder: Where it runs.
+        first: Whether it is process 1 of a PID namespace of its own, as the command of a container
+            without an init process is, where this machine allows that. Then signals that it has no
+            handler for do nothing, but SIGKILL, and nobody else waits for orphans.
 
     Raises:
         OSError: It cannot be started.
@@ -31,10 +39,19 @@ class JobProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        first: bool = False,
     ) -> None:
+        prefix = pid_namespace() if first else ()
+        self._first = bool(prefix)
+        if prefix and shutil.which(command[0], path=environment.get("PATH")) is None:
+            raise FileNotFoundError(f"{command[0]}: executable file not found in $PATH")
         self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is the purpose
-            command,
+            [*prefix, *command],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -67,15 +84,34 @@ class JobProcess:
 
     def stop(self, grace: float) -> None:
         """Send SIGTERM to the process, and SIGKILL after some seconds to all of its session."""
-        self._process.terminate()
-        killer = threading.Timer(grace, self._kill_if_running)
-        killer.name = f"kill-{self._process.pid}"
-        killer.daemon = True
-        killer.start()
+        threading.Thread(
+            target=self._stop, args=[grace], name=f"stop-{self._process.pid}", daemon=True
+        ).start()
 
-    def _kill_if_running(self) -> None:
+    def kill(self) -> None:
+        """Send SIGKILL to all of its session."""
         if self._process.poll() is None:
             self._kill_session()
+
+    def _stop(self, grace: float) -> None:
+        deadline = time.monotonic() + grace
+        while self._process.poll() is None and not self._terminate():
+            time.sleep(_LOOK_AGAIN_SECONDS)  # it is about to start
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(deadline - time.monotonic(), 0.0))
+        self.kill()
+
+    def _terminate(self) -> bool:
+        """Send SIGTERM to the process, and say whether there is one."""
+        if not self._first:
+            self._process.terminate()
+            return True
+        pid = child_of(self._process.pid)
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        return True
 
     def _kill_session(self) -> None:
         # On macOS, a group that has only zombies is "not permitted" rather than "not found".

@@ -20,10 +20,22 @@ from moto.moto_api._internal import mock_random
 from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue
 
+from . import unkind
+from .clock import Clock
+from .unkind import Unkindness
+
 __all__ = ["LocalMessage", "LocalQueue"]
 
 # How often a long poll looks for messages that are visible again, and whether its client lives.
 _LOOK_AGAIN: Final = 0.1
+# From the receive; to extend it does not begin it anew:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+_MOST_HIDDEN: Final = 43_200.0
+# The words: localstack/localstack#3956.
+_HIDDEN_TOO_LONG: Final = (
+    "Value {} for parameter VisibilityTimeout is invalid. "
+    "Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]."
+)
 _NOT_IN_FLIGHT: Final = (
     "Value {} for parameter ReceiptHandle is invalid. "
     "Reason: Message does not exist or is not available for visibility timeout change."
@@ -34,12 +46,17 @@ class LocalMessage(Message):
     """Same as moto's, but its checksum is computed once. Guarded by its queue's lock.
 
     Attributes:
-        visible_from: When it becomes visible, by the monotonic clock.
+        key: Its key in its queue. A copy that is delivered once more has the message's id, but a
+            key of its own.
+        received_at: When it was received last, by the queue's clock.
+        visible_from: When it becomes visible, by the queue's clock.
         due: Its valid entry in the queue's heap.
     """
 
     def __init__(self, body: str, system_attributes: dict[str, Any] | None) -> None:
         super().__init__(str(mock_random.uuid4()), body, system_attributes)
+        self.key = str(self.id)
+        self.received_at = 0.0
         self.visible_from = 0.0
         self.due: tuple[float, int] | None = None
         self._md5 = super().body_md5
@@ -50,24 +67,81 @@ class LocalMessage(Message):
         return self._md5
 
 
-class LocalQueue(Queue):
-    """Same as moto's, but safe for threads, and without FIFO.
+class _Messages:
+    """A queue's messages, and when they become visible; guarded by the queue's lock.
 
     A message that is deleted, hidden or received leaves its former entry in the heap. Such an entry
     is recognised when it comes up, because it is no longer the message's `due`.
+
+    Attributes:
+        by_key: The messages.
     """
 
-    endpoint = ""  # of the server; moto itself makes queues
+    def __init__(self, clock: Clock, unkindness: Unkindness) -> None:
+        self._clock = clock
+        self._unkindness = unkindness
+        self.by_key: dict[str, LocalMessage] = {}
+        self._due: list[tuple[float, int, str]] = []  # a heap: when, turn, message's key
+        self._turn = itertools.count()  # keeps the order of messages that are due at the same time
+
+    def add(self, message: LocalMessage, delay: float) -> None:
+        """Add a message that is visible after so many seconds."""
+        self.by_key[message.key] = message
+        self.show(message, delay)
+
+    def clear(self) -> None:
+        """Delete all messages."""
+        self.by_key.clear()
+        self._due.clear()
+
+    def show(self, message: LocalMessage, delay: float) -> None:
+        """Hide a message for so many seconds from now."""
+        message.visible_from = self._clock.now() + delay
+        message.due = message.visible_from, next(self._turn)
+        heapq.heappush(self._due, (*message.due, message.key))
+
+    def visible(self, count: int) -> list[LocalMessage]:
+        """Return up to so many messages that are visible; until `show`, nobody else gets them."""
+        found: list[LocalMessage] = []
+        now = self._clock.now()
+        # More than are wanted, to choose from.
+        while len(found) < 2 * count and self._due and self._due[0][0] <= now:
+            *due, key = heapq.heappop(self._due)
+            message = self.by_key.get(key)
+            if message is not None and message.due == tuple(due):
+                found.append(message)
+        if not found:
+            return []
+        order = self._unkindness.shuffled(unkind.OUT_OF_ORDER, len(found))
+        wanted = self._unkindness.fewer(unkind.FEWER, min(count, len(found)))
+        for number in order[wanted:]:
+            left = found[number]
+            assert left.due is not None
+            heapq.heappush(self._due, (*left.due, left.key))
+        return [found[number] for number in order[:wanted]]
+
+    def deliver_again(self, message: LocalMessage) -> None:
+        """Show a copy of a message that has just been received."""
+        again = copy.copy(message)
+        again.key = f"{message.id}-{next(self._turn)}"
+        self.add(again, self._unkindness.seconds(unkind.TWICE))
+
+
+class LocalQueue(Queue):
+    """Same as moto's, but safe for threads, and without FIFO."""
+
+    # Of the server; moto itself makes queues.
+    endpoint = ""
+    clock = Clock()
+    unkindness = Unkindness(None)
     delay_seconds: int  # moto sets its attributes by name
 
     def __init__(self, name: str, region: str, account_id: str, **attributes: Any) -> None:
         super().__init__(name, region, account_id, **attributes)
         if self.fifo_queue:
             raise InvalidParameterValue("The embedded AWS has no FIFO queues.")
-        self._changed = threading.Condition()  # guards all that follows, and the messages
-        self._messages_by_id: dict[str, LocalMessage] = {}
-        self._due: list[tuple[float, int, str]] = []  # a heap: when, turn, message id
-        self._turn = itertools.count()  # keeps the order of messages that are due at the same time
+        self._changed = threading.Condition()  # guards all that follows
+        self._kept = _Messages(self.clock, self.unkindness)
         self._deleted = False
 
     def put(self, message: LocalMessage, delay: float = 0) -> None:
@@ -83,8 +157,7 @@ class LocalQueue(Queue):
         with self._changed:
             if self._deleted:
                 raise QueueDoesNotExist
-            self._messages_by_id[message.id] = message
-            self._show(message, delay)
+            self._kept.add(message, delay)
             self._changed.notify()
 
     def receive(
@@ -104,6 +177,8 @@ class LocalQueue(Queue):
         Raises:
             QueueDoesNotExist: The queue has been deleted.
         """
+        if not wait and self.unkindness.happens(unkind.SHORT_POLL_EMPTY):
+            count = 0
         deadline = time.monotonic() + wait
         while not gone():
             with self._changed:
@@ -129,9 +204,9 @@ class LocalQueue(Queue):
             handle: The receipt handle of its latest receive.
         """
         with self._changed:
-            message = self._messages_by_id.get(_id_of(handle))
+            message = self._kept.by_key.get(_key_of(handle))
             if message is not None and message.receipt_handle == handle:
-                del self._messages_by_id[message.id]
+                del self._kept.by_key[message.key]
 
     def hide(self, handle: str, seconds: float) -> None:
         """Hide a message.
@@ -141,24 +216,26 @@ class LocalQueue(Queue):
             seconds: For how long from now.
 
         Raises:
-            InvalidParameterValue: It is not in flight with this handle.
+            InvalidParameterValue: It is not in flight with this handle, or would be hidden for
+                more than 12 hours.
         """
         with self._changed:
-            message = self._messages_by_id.get(_id_of(handle))
+            message = self._kept.by_key.get(_key_of(handle))
             if (
                 message is None
                 or message.receipt_handle != handle
-                or message.visible_from <= time.monotonic()
+                or message.visible_from <= self.clock.now()
             ):
                 raise InvalidParameterValue(_NOT_IN_FLIGHT.format(handle))
-            self._show(message, seconds)
+            if self.clock.now() + seconds > message.received_at + _MOST_HIDDEN:
+                raise InvalidParameterValue(_HIDDEN_TOO_LONG.format(int(seconds)))
+            self._kept.show(message, seconds)
             self._changed.notify()
 
     def purge(self) -> None:
         """Delete all messages."""
         with self._changed:
-            self._messages_by_id.clear()
-            self._due.clear()
+            self._kept.clear()
 
     def close(self) -> None:
         """End all long polls, because the queue has been deleted."""
@@ -166,32 +243,26 @@ class LocalQueue(Queue):
             self._deleted = True
             self._changed.notify_all()
 
-    def _show(self, message: LocalMessage, delay: float) -> None:
-        message.visible_from = time.monotonic() + delay
-        message.due = message.visible_from, next(self._turn)
-        heapq.heappush(self._due, (*message.due, message.id))
-
     def _take(self, count: int, visibility: float) -> tuple[list[LocalMessage], list[LocalMessage]]:
         """Return messages that are visible, and those for the dead letter queue; hold the lock."""
         taken: list[LocalMessage] = []
         dead: list[LocalMessage] = []
-        now = time.monotonic()
-        while len(taken) < count and self._due and self._due[0][0] <= now:
-            *due, identity = heapq.heappop(self._due)
-            message = self._messages_by_id.get(identity)
-            if message is None or message.due != tuple(due):
-                continue
+        for message in self._kept.visible(count):
             if self._received_too_often(message):
-                dead.append(self._messages_by_id.pop(identity))
+                dead.append(self._kept.by_key.pop(message.key))
             else:
                 taken.append(message)
+        now = self.clock.now()
         for message in taken:
-            message.receipt_handle = f"{message.id}.{secrets.token_urlsafe(48)}"
+            message.receipt_handle = f"{message.key}.{secrets.token_urlsafe(48)}"
+            message.received_at = now
             message.approximate_receive_count += 1
             message.approximate_first_receive_timestamp = (
                 message.approximate_first_receive_timestamp or int(unix_time_millis())
             )
-            self._show(message, visibility)
+            self._kept.show(message, visibility)
+            if self.unkindness.happens(unkind.TWICE):
+                self._kept.deliver_again(message)
         return [copy.copy(message) for message in taken], dead
 
     def _received_too_often(self, message: LocalMessage) -> bool:
@@ -200,11 +271,11 @@ class LocalQueue(Queue):
 
     def _count(self, *, visible: bool, received: bool | None = None) -> int:
         with self._changed:
-            now = time.monotonic()
+            now = self.clock.now()
             return sum(
                 (message.visible_from <= now) is visible
                 and received in (None, message.approximate_receive_count > 0)
-                for message in self._messages_by_id.values()
+                for message in self._kept.by_key.values()
             )
 
     @property
@@ -228,8 +299,8 @@ class LocalQueue(Queue):
         return f"{self.endpoint}/{self.account_id}/{self.name}"
 
 
-def _id_of(handle: str) -> str:
-    identity, dot, _ = handle.partition(".")
+def _key_of(handle: str) -> str:
+    key, dot, _ = handle.partition(".")
     if not dot:
         raise ReceiptHandleIsInvalid
-    return identity
+    return key

@@ -3,77 +3,64 @@
 It knows nothing of moto.
 """
 
-import collections
 import contextlib
 import dataclasses
-import tempfile
+import functools
+import secrets
+import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from .environment import job_environment
+from .attempts import Surroundings, run_attempt
+from .clock import Clock, Timer
 from .jobs import BEFORE_START, ENDED, Attempt, Job, Outcome, now
+from .places import Places
 from .processes import JobProcess
 
 __all__ = ["Scheduler"]
 
-_ENTRY_POINT: Final = "rios-awsbatch-worker"  # of every image
-_MISSING_IMAGE: Final = "missing/"
 _TIMED_OUT: Final = "Job attempt duration exceeded timeout"
+# https://docs.aws.amazon.com/batch/latest/userguide/bestpractice6.html
+_HOST_LOST: Final = "Host EC2 (instance i-0{}) terminated."
+_KILLED: Final = 128 + signal.SIGKILL
 
 
 class Scheduler:
     """Runs jobs, first come first served, in each compute environment so many at once.
 
     Threads: one per running job, in `_attempt`; it has the process started and waits for its end.
-    A timer for each job with a timeout. All others are the callers'.
+    That of the clock. All others are the callers'.
 
     Args:
         workers: How many jobs run at once in a compute environment; with 0, jobs stay RUNNABLE.
         stop_grace: Seconds between SIGTERM and SIGKILL.
-        environment: The environment variables of all jobs.
-        scratch: A folder. Each attempt has a folder in it, which is deleted when it ends.
-        log: Takes the name of a log group, that of a log stream, and a line of output.
-        credentials: Gives the variables through which a job gets the credentials of its role, and
-            takes them back when the attempt has ended.
+        surroundings: What all jobs have in common.
+        clock: For what takes minutes or hours: timeouts.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
-        self,
-        workers: int,
-        stop_grace: float,
-        environment: Mapping[str, str],
-        scratch: Path,
-        log: Callable[[str, str, str], None],
-        credentials: Callable[[str], contextlib.AbstractContextManager[Mapping[str, str]]],
+    def __init__(
+        self, workers: int, stop_grace: float, surroundings: Surroundings, clock: Clock
     ) -> None:
         self._stop_grace = stop_grace
-        self._environment = environment
-        self._scratch = scratch
-        self._log = log
-        self._credentials = credentials
+        self._surroundings = surroundings
+        self._clock = clock
         self._changed = threading.Condition()  # guards all that follows, and the jobs themselves
-        self._workers = workers
+        self._places = Places(workers)
         self._jobs: dict[str, Job] = {}
         self._processes: dict[Job, JobProcess] = {}
-        # By compute environment:
-        self._runnable: dict[str, collections.deque[Job]] = collections.defaultdict(
-            collections.deque
-        )
-        self._running: collections.Counter[str] = collections.Counter()
 
     def submit(self, job: Job) -> None:
         """Take a job, with its children if it is the parent of an array."""
         with self._changed:
             self._jobs[job.id] = job
             if job.children:
-                job.status = "PENDING"
+                job.enter("PENDING")
                 job.unfinished = len(job.children)
             for single in job.singles:
                 self._jobs[single.id] = single
-                self._enqueue(single)
+                self._enqueue(single, single.fate.runnable)
             self._dispatch()
 
     def find(self, identity: str) -> Job | None:
@@ -110,31 +97,51 @@ class Scheduler:
                 elif started:
                     self._stop(single, reason)
 
+    def reclaim(self, job: Job, grace: float) -> None:
+        """Take the machine of a job, or those of all of an array's children that run.
+
+        Args:
+            job: The job.
+            grace: Seconds between SIGTERM and the end of the machine; with 0, there is no SIGTERM.
+        """
+        with self._changed:
+            running = [single for single in job.singles if single.status == "RUNNING"]
+            processes = [self._processes[single] for single in running]
+            for single in running:
+                single.attempts[-1].lost_host = _HOST_LOST.format(secrets.token_hex(8))
+        for process in processes:
+            process.stop(grace) if grace else process.kill()
+
+    def occupy(self, places: int) -> None:
+        """Let jobs of others hold so many places in each compute environment from now on."""
+        with self._changed:
+            self._places.occupied = places
+            self._dispatch()
+
     def close(self) -> None:
         """End all jobs, and wait until their processes have ended."""
         with self._changed:
-            self._workers = 0
+            self._places.each = 0
             for job in list(self._jobs.values()):
                 self.terminate(job, "The embedded AWS ends")
-            self._changed.wait_for(lambda: not self._running.total())
+            self._changed.wait_for(lambda: not self._places.taken)
 
     # With the lock held
 
-    def _enqueue(self, job: Job) -> None:
-        job.status = "RUNNABLE"
-        self._runnable[job.spec.compute_environment].append(job)
+    def _enqueue(self, job: Job, delay: float = 0.0) -> None:
+        job.enter("RUNNABLE")
+        if delay:
+            self._clock.call_later(delay, self._let_start, job)
+        else:
+            self._places.wait(job)
 
     def _dispatch(self) -> None:
-        for environment, waiting in self._runnable.items():
-            while waiting and self._running[environment] < self._workers:
-                job = waiting.popleft()
-                if job.status == "RUNNABLE":
-                    job.status = "STARTING"
-                    job.attempts.append(_new_attempt(job))
-                    self._running[environment] += 1
-                    threading.Thread(
-                        target=self._attempt, args=[job], name=f"job-{job.id}", daemon=True
-                    ).start()
+        for job in self._places.give():
+            job.enter("STARTING")
+            job.attempts.append(_new_attempt(job))
+            threading.Thread(
+                target=self._attempt, args=[job], name=f"job-{job.id}", daemon=True
+            ).start()
 
     def _conclude(self, job: Job, outcome: Outcome) -> None:
         if job.stop_reason is not None:
@@ -147,80 +154,69 @@ class Scheduler:
         else:
             job.end("FAILED", outcome.status_reason)
 
+    # In the clock's thread
+
+    def _let_start(self, job: Job) -> None:
+        with self._changed:
+            self._places.wait(job)
+            self._dispatch()
+
+    def _vanish(self, job: Job, attempt: Attempt) -> None:
+        if job.latest is attempt:
+            self.reclaim(job, 0.0)
+
     # In the thread of a running job
 
     def _attempt(self, job: Job) -> None:
         attempt = job.attempts[-1]
         outcome = Outcome()
         try:
-            outcome = self._run(job, attempt)
+            outcome = run_attempt(
+                job,
+                attempt,
+                self._surroundings,
+                functools.partial(self._start, job, attempt),
+                self._timers(job, attempt),
+            )
         finally:
             with self._changed:
+                if attempt.lost_host is not None and outcome.exit_code == _KILLED:
+                    outcome = Outcome(status_reason=attempt.lost_host)
                 if job.stop_reason is not None:
                     outcome = dataclasses.replace(outcome, status_reason=job.stop_reason)
                 attempt.outcome, attempt.stopped = outcome, now()
                 self._processes.pop(job, None)
                 self._conclude(job, outcome)
-                self._running[job.spec.compute_environment] -= 1
+                self._places.leave(job)
                 self._dispatch()
                 self._changed.notify_all()
 
-    def _run(self, job: Job, attempt: Attempt) -> Outcome:
-        if job.spec.image.startswith(_MISSING_IMAGE):
-            reason = f"CannotPullContainerError: there is no image {job.spec.image}"
-            return Outcome(reason=reason, status_reason=reason)
-        with (
-            tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder,
-            self._credentials(job.spec.role) as credentials,
-        ):
-            try:
-                process = self._start(job, attempt, Path(folder), credentials)
-            except (OSError, ValueError) as error:
-                return Outcome(
-                    reason=f"CannotStartContainerError: {error}",
-                    status_reason="Task failed to start",
-                )
-            if process is None:
-                return Outcome()
-            with self._time_limit(job):
-                code = process.wait(
-                    lambda line: self._log(job.spec.log_group, attempt.log_stream, line)
-                )
-            return Outcome(exit_code=code)
-
     def _start(
-        self, job: Job, attempt: Attempt, folder: Path, credentials: Mapping[str, str]
+        self, job: Job, attempt: Attempt, make: Callable[[], JobProcess]
     ) -> JobProcess | None:
         """Start a job's process, unless the job has been stopped."""
-        command = job.spec.command or (_ENTRY_POINT,)
-        environment = {
-            **job_environment({**self._environment, "TMPDIR": str(folder)}, job.spec.environment),
-            **_identity(job),
-            **credentials,
-        }
         # Starting takes a moment. Whoever stops the job meanwhile must find the process.
         with self._changed:
             if job.stop_reason is not None:
                 return None
-            process = self._processes[job] = JobProcess(command, environment, folder)
+            process = self._processes[job] = make()
             attempt.started = now()
-            job.status = "RUNNING"
+            job.enter("RUNNING")
             return process
 
     @contextlib.contextmanager
-    def _time_limit(self, job: Job) -> Iterator[None]:
-        """Stop a job that takes longer than its timeout."""
-        if job.spec.timeout is None:
-            yield
-            return
-        timer = threading.Timer(job.spec.timeout, self._stop, [job, _TIMED_OUT])
-        timer.name = f"timeout-{job.id}"
-        timer.daemon = True
-        timer.start()
+    def _timers(self, job: Job, attempt: Attempt) -> Iterator[None]:
+        """Stop a job that takes longer than its timeout; let its machine vanish if that is due."""
+        timers: list[Timer] = []
+        if job.spec.timeout is not None:
+            timers.append(self._clock.call_later(job.spec.timeout, self._stop, job, _TIMED_OUT))
+        if job.fate.vanishes and len(job.attempts) == 1:
+            timers.append(self._clock.call_later(job.fate.vanishes, self._vanish, job, attempt))
         try:
             yield
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
     def _stop(self, job: Job, reason: str) -> None:
         with self._changed:
@@ -234,21 +230,3 @@ class Scheduler:
 
 def _new_attempt(job: Job) -> Attempt:
     return Attempt(f"{job.spec.definition_name}/default/{uuid.uuid4().hex}")
-
-
-def _identity(job: Job) -> dict[str, str]:
-    """Return what Batch tells every job about itself.
-
-    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
-    """
-    array = {}
-    if job.parent is not None:
-        array["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
-        array["AWS_BATCH_JOB_ARRAY_SIZE"] = str(len(job.parent.children))
-    return {
-        "AWS_BATCH_JOB_ID": job.id,
-        "AWS_BATCH_JOB_ATTEMPT": str(len(job.attempts)),
-        "AWS_BATCH_JQ_NAME": job.spec.queue_name,
-        "AWS_BATCH_CE_NAME": job.spec.compute_environment,
-        **array,
-    }

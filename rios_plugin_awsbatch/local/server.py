@@ -18,13 +18,18 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import batch, cloudformation, sqs, web
+from .attempts import Surroundings
 from .authority import Authority
+from .clock import Clock
 from .credentials import AccessKey, Credentials
 from .environment import client_environment, container_environment
 from .guard import Guard, Recorder
 from .logs import JobLogs
 from .options import ServerOptions
+from .orders import Orders, taking_orders
+from .outages import outages
 from .scheduler import Scheduler
+from .unkind import Unkindness
 
 __all__ = ["serving"]
 
@@ -41,19 +46,24 @@ def serving(options: ServerOptions) -> Iterator[str]:
     """
     credentials = Credentials({name: AccessKey(*key) for name, key in options.keys.items()})
     authority = Authority(DEFAULT_ACCOUNT_ID, options.region, options.stack, options.users)
-    layers = [
-        lambda app: Guard(app, credentials, authority, Recorder(options.record)),
-        credentials.served_by,
-    ]
-    server = web.loopback_server(_application(layers, options.middleware))
+    server = web.loopback_server()
     options = dataclasses.replace(options, endpoint=f"http://127.0.0.1:{server.server_port}")
+    clock, unkindness = Clock(), Unkindness(options.unkind)
     with tempfile.TemporaryDirectory(
         prefix="rios-awsbatch-local-", ignore_cleanup_errors=True
     ) as scratch:
-        scheduler = _scheduler(options, Path(scratch), credentials)
-        sqs.install(options.endpoint)
+        scheduler = _scheduler(options, Path(scratch), clock, credentials)
+        sqs.install(options.endpoint, clock, unkindness)
         cloudformation.install()
-        batch.install(scheduler)
+        batch.install(scheduler, unkindness)
+        orders = Orders(clock, scheduler, unkindness)
+        layers = [
+            lambda app: Guard(app, credentials, authority, Recorder(options.record)),
+            credentials.served_by,
+            functools.partial(outages, unkindness=unkindness),
+            functools.partial(taking_orders, orders=orders),
+        ]
+        server.app = _application(layers, options.middleware)
         _create_stack(options)
         threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
         try:
@@ -76,7 +86,9 @@ def _application(layers: Iterable[Callable[[Any], Any]], middleware: str | None)
     return getattr(importlib.import_module(module), factory)(app)
 
 
-def _scheduler(options: ServerOptions, scratch: Path, credentials: Credentials) -> Scheduler:
+def _scheduler(
+    options: ServerOptions, scratch: Path, clock: Clock, credentials: Credentials
+) -> Scheduler:
     packages = scratch / "packages"
     packages.mkdir()
     environment = {
@@ -85,7 +97,8 @@ def _scheduler(options: ServerOptions, scratch: Path, credentials: Credentials) 
     }
     logs = JobLogs(options.region, shown=options.logs)
     of_role = functools.partial(credentials.of_role, options.endpoint)
-    return Scheduler(options.workers, options.stop_grace, environment, scratch, logs.write, of_role)
+    surroundings = Surroundings(environment, scratch, logs.write, of_role)
+    return Scheduler(options.workers, options.stop_grace, surroundings, clock)
 
 
 def _create_stack(options: ServerOptions) -> None:

@@ -7,25 +7,54 @@ import socket
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import flask
 import moto.sqs.models
 import moto.sqs.urls
-from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
+from moto.sqs.exceptions import (
+    InvalidParameterValue,
+    QueueDoesNotExist,
+    ReceiptHandleIsInvalid,
+    SQSException,
+)
 from moto.sqs.models import Message, Queue, SQSBackend, _filter_message_attributes, sqs_backends
 
+from . import unkind
+from .clock import Clock
 from .queues import LocalMessage, LocalQueue
+from .unkind import Unkindness
 
 __all__ = ["install"]
+
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+_DELETED_RECENTLY: Final = (
+    "AWS.SimpleQueueService.QueueDeletedRecently",
+    (
+        "You must wait 60 seconds after deleting a queue before you can create another with the "
+        "same name."
+    ),
+)
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html
+_ENTRY_FAILED: Final = {
+    "SenderFault": False,
+    "Code": "InternalError",
+    "Message": "We encountered an internal error. Please try again.",
+}
 
 
 class _Backend(SQSBackend):
     """Same as moto's, but queues keep their own messages."""
 
+    clock: Clock  # of the server; moto itself makes a backend for each region
+    unkindness: Unkindness
+
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._changing = threading.Lock()  # guards `queues`
+        self._changing = threading.Lock()  # guards all that follows, and `queues`
+        self._known_from: dict[str, float] = {}  # by queue: from when on it is known everywhere
+        self._free_from: dict[str, float] = {}  # by deleted name: from when on it can be used again
 
     @property
     def _url_module(self) -> ModuleType:
@@ -36,7 +65,18 @@ class _Backend(SQSBackend):
         self, name: str, tags: dict[str, str] | None = None, **attributes: Any
     ) -> Queue:
         with self._changing:
+            now = self.clock.now()
+            if self._free_from.get(name, now) > now:
+                raise SQSException(*_DELETED_RECENTLY)
+            if name not in self.queues:
+                self._known_from[name] = now + self.unkindness.seconds(unkind.QUEUE_UNKNOWN)
             return super().create_queue(name, tags, **attributes)
+
+    def get_queue(self, queue_name: str) -> Queue:
+        unknown = self._known_from.get(queue_name, 0.0) > self.clock.now()
+        if unknown and self.unkindness.happens(unkind.QUEUE_MISSED):
+            raise QueueDoesNotExist
+        return super().get_queue(queue_name)
 
     def list_queues(self, queue_name_prefix: str) -> list[Queue]:
         with self._changing:
@@ -46,6 +86,9 @@ class _Backend(SQSBackend):
         with self._changing:
             queue = self._queue(queue_name)
             del self.queues[queue_name]
+            self._known_from.pop(queue_name, None)
+            blocked = self.unkindness.seconds(unkind.NAME_BLOCKED)
+            self._free_from[queue_name] = self.clock.now() + blocked
         queue.close()
 
     def purge_queue(self, queue_name: str) -> None:
@@ -73,6 +116,15 @@ class _Backend(SQSBackend):
         message.mark_sent()
         queue.put(message, delay)
         return message
+
+    def send_message_batch(
+        self, queue_name: str, entries: dict[str, dict[str, Any]]
+    ) -> tuple[list[Message], list[dict[str, Any]]]:
+        failing = [number for number in entries if self.unkindness.happens(unkind.ENTRY_FAILED)]
+        refused = [{"Id": entries[number]["Id"], **_ENTRY_FAILED} for number in failing]
+        taken = {number: entry for number, entry in entries.items() if number not in failing}
+        sent, failed = super().send_message_batch(queue_name, taken)
+        return sent, failed + refused
 
     def receive_message(
         self,
@@ -104,6 +156,9 @@ class _Backend(SQSBackend):
         done: list[str] = []
         failed: list[dict[str, Any]] = []
         for entry in entries:
+            if self.unkindness.happens(unkind.ENTRY_FAILED):
+                failed.append({"Id": entry["Id"], **_ENTRY_FAILED})
+                continue
             try:
                 queue.hide(entry["ReceiptHandle"], int(entry["VisibilityTimeout"]))
                 done.append(entry["Id"])
@@ -144,13 +199,17 @@ def _client_gone() -> Callable[[], bool]:
     return gone
 
 
-def install(endpoint: str) -> None:
+def install(endpoint: str, clock: Clock, unkindness: Unkindness) -> None:
     """Make moto's SQS use these queues.
 
     Args:
         endpoint: The server's URL, which queues' URLs begin with.
+        clock: Of visibility, delays, and names that cannot be used yet.
+        unkindness: Decides when to be unkind.
     """
     LocalQueue.endpoint = endpoint
+    LocalQueue.clock = _Backend.clock = clock
+    LocalQueue.unkindness = _Backend.unkindness = unkindness
     sqs_backends.backend = _Backend
     # Where moto looks for the class of queues.
     moto.sqs.models.Queue = LocalQueue  # type: ignore[misc]

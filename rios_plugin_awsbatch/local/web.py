@@ -89,6 +89,7 @@ def reporting(app: "WSGIApplication") -> "WSGIApplication":
     return reported
 
 
-def loopback_server(app: "WSGIApplication") -> BaseWSGIServer:
-    """Return a server of the application on a free port of 127.0.0.1, not yet serving."""
-    return make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
+def loopback_server() -> BaseWSGIServer:
+    """Return a server on a free port of 127.0.0.1, not yet serving and without its application."""
+    nothing: Any = None
+    return make_server("127.0.0.1", 0, nothing, threaded=True, request_handler=_Handler)

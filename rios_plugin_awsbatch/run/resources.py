@@ -20,7 +20,7 @@ from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
-from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, MessageQueue
+from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, SURE_SECONDS, MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .inventory import INVENTORY, Inventory
@@ -151,7 +151,7 @@ def _room_in(clients: Clients, url: str) -> int:
 
 def _refuse_used(queue: MessageQueue) -> None:
     """Raise if a queue that was given holds messages, which can only be another run's."""
-    for received in queue.receive(1, wait=0, visibility=0):
+    for received in queue.receive(1, wait=SURE_SECONDS, visibility=0):
         owner = peek_run(received.body)
         raise StackError(
             f"Queue {queue.url} holds messages of {f'run {owner}' if owner else 'something else'}; "

@@ -13,7 +13,14 @@ from rios_plugin_awsbatch.errors import AWSBatchException
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["BATCH_ENTRIES", "LONG_POLL_SECONDS", "MESSAGE_BYTES", "MessageQueue", "Received"]
+__all__ = [
+    "BATCH_ENTRIES",
+    "LONG_POLL_SECONDS",
+    "MESSAGE_BYTES",
+    "SURE_SECONDS",
+    "MessageQueue",
+    "Received",
+]
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +28,9 @@ log = logging.getLogger(__name__)
 MESSAGE_BYTES: Final = 1024 * 1024
 BATCH_ENTRIES: Final = 10
 LONG_POLL_SECONDS: Final = 20
+# A short poll asks some of SQS's servers only, and may find nothing although there are messages:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+SURE_SECONDS: Final = 1
 DRAIN_SECONDS: Final = 60
 REFUSAL_SECONDS: Final = 10.0  # for which SQS may refuse single messages of a batch
 
@@ -105,7 +115,7 @@ class MessageQueue:
 
     def drain(self) -> None:
         """Delete all visible messages. PurgeQueue would also delete those of the next minute."""
-        while received := self.receive(BATCH_ENTRIES, wait=0, visibility=DRAIN_SECONDS):
+        while received := self.receive(BATCH_ENTRIES, wait=SURE_SECONDS, visibility=DRAIN_SECONDS):
             self.delete([message.receipt for message in received])
 
     def extend(self, receipts: Sequence[str], seconds: int) -> None:

@@ -5,8 +5,10 @@ import os
 import pytest
 
 from rios_plugin_awsbatch import AWSBatchException, BatchExecutor
+from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.wire.messages import RunKey, Stop, encode
+from rios_plugin_awsbatch.wire.queue import MessageQueue
 from tests.support import calls
 from tests.support.helpers import eventually
 
@@ -111,6 +113,23 @@ def test_given_queues_that_hold_something_else_are_refused(cloud, given_queues):
     assert "holds messages of something else" in str(error)
     assert cloud.messages(given_queues[0]) == 1
     assert not cloud.left()
+
+
+def test_short_polls_that_find_nothing_let_no_used_queue_pass(cloud, given_queues):
+    """SQS may say that there is nothing where there is something; whoever must know asks well."""
+    cloud.sqs.send_message(QueueUrl=given_queues[0], MessageBody="an order for a hundred bolts")
+    with cloud.aws.control.odds(short_poll_empty=(1.0, 0.0, 0.0)):
+        assert "holds messages of something else" in str(first_call())
+    assert cloud.messages(given_queues[0]) == 1
+
+
+def test_short_polls_that_find_nothing_leave_nothing_behind(cloud, given_queues):
+    """Nor do polls that return fewer messages than there are."""
+    for _ in range(15):
+        cloud.sqs.send_message(QueueUrl=given_queues[0], MessageBody="left")
+    with cloud.aws.control.odds(short_poll_empty=(1.0, 0.0, 0.0), fewer=(1.0, 0.0, 0.0)):
+        MessageQueue(Clients("ap-southeast-2").sqs, given_queues[0]).drain()
+    assert cloud.messages(given_queues[0]) == 0
 
 
 def test_a_message_of_another_run_that_comes_later_ends_the_run(cloud, given_queues, tmp_path):

@@ -8,12 +8,13 @@ from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.stack.delete import delete_stack
 from tests.stack.support.account import exists
 from tests.stack.support.stacks import create
+from tests.support.helpers import UNKIND
 
 
 @pytest.fixture(scope="session")
 def stacks_aws():
     """An embedded AWS with the stack RIOS in it, beside which tests make others; not activated."""
-    with LocalAWS(workers=3, stop_grace=1.0, activate=False) as embedded:
+    with LocalAWS(workers=3, stop_grace=1.0, activate=False, unkind=UNKIND) as embedded:
         yield embedded
 
 

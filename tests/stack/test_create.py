@@ -1,6 +1,5 @@
 """Creating stacks on the embedded AWS, from the real template."""
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch import getStackOutputs
@@ -12,6 +11,7 @@ from rios_plugin_awsbatch.stack.modify import plan_change
 from rios_plugin_awsbatch.stack.report import report_on
 from tests.stack.support.account import compute_environment, queues_allowed, tags
 from tests.stack.support.stacks import REGION, create, managed, outputs, steps
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -68,7 +68,7 @@ def test_zones_can_be_chosen():
     """Subnets are in the zones that are given."""
     zones = {f"AZ{number}": f"{REGION}{letter}" for number, letter in enumerate("cab", 1)}
     stack = create("Zones", zones)
-    found = boto3.client("ec2").describe_subnets(
+    found = instrument("ec2").describe_subnets(
         Filters=[{"Name": "vpc-id", "Values": [outputs(stack)["VPC"]]}]
     )
     assert {subnet["AvailabilityZone"] for subnet in found["Subnets"]} == set(zones.values())
@@ -77,7 +77,7 @@ def test_zones_can_be_chosen():
 
 def test_the_user_s_own_vpc():
     """With a VPC and subnets the stack makes no others, and deleting it leaves them."""
-    ec2 = boto3.client("ec2")
+    ec2 = instrument("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
     before = len(ec2.describe_vpcs()["Vpcs"])
@@ -106,12 +106,12 @@ def test_a_long_name_needs_a_prefix_for_the_names_within():
     assert outputs(stack)["BatchRunQueuePrefix"] == "shortRun-"
     resources = {
         text
-        for policy in boto3.client("iam").list_policies(Scope="Local")["Policies"]
+        for policy in instrument("iam").list_policies(Scope="Local")["Policies"]
         for text in queues_allowed(policy)
     }
     assert any(text.endswith(":shortRun-*") for text in resources)
-    left = boto3.client("sqs").create_queue(
+    left = instrument("sqs").create_queue(
         QueueName=queue_name("shortRun-", new_run_id(), "results")
     )
     assert "Deleted 1 queue of runs" in steps(delete_stack(stack))
-    assert left["QueueUrl"] not in boto3.client("sqs").list_queues()["QueueUrls"]
+    assert left["QueueUrl"] not in instrument("sqs").list_queues()["QueueUrls"]

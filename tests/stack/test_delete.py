@@ -2,7 +2,6 @@
 
 import json
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch.aws.clients import Clients
@@ -25,7 +24,7 @@ from tests.stack.support.account import (
     run_queue,
 )
 from tests.stack.support.stacks import REGION, change, managed, outputs, steps
-from tests.support.helpers import eventually
+from tests.support.helpers import eventually, instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
 TEMPLATE = {
@@ -42,7 +41,7 @@ TEMPLATE = {
 
 def fill_bucket(bucket):
     """Make 1002 versions and delete markers, more than S3 lists at once."""
-    s3 = boto3.client("s3")
+    s3 = instrument("s3")
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for number in range(1001):
         s3.put_object(Bucket=bucket, Key=f"runs/a/{number % 900}", Body=b"x")
@@ -73,9 +72,9 @@ def test_nothing_is_left(made):
     assert job_status(job) == "FAILED"
     assert bucket not in buckets()
     assert not names & repositories()
-    assert queue not in boto3.client("sqs").list_queues()["QueueUrls"]
+    assert queue not in instrument("sqs").list_queues()["QueueUrls"]
     assert not {name for name in active_definitions() if name.startswith(f"{made.name}-")}
-    vpcs = boto3.client("ec2").describe_vpcs()["Vpcs"]
+    vpcs = instrument("ec2").describe_vpcs()["Vpcs"]
     assert found["VPC"] not in {vpc["VpcId"] for vpc in vpcs}
 
 
@@ -84,7 +83,7 @@ def test_queues_of_other_stacks_stay(made):
     others = {run_queue(f"other-{made.name}"), run_queue(f"{made.name}-run-x")}
     others.add(run_queue(f"{made.name}-run"))
     assert steps(delete_stack(made)) == ["Nothing is left"]
-    assert others <= set(boto3.client("sqs").list_queues()["QueueUrls"])
+    assert others <= set(instrument("sqs").list_queues()["QueueUrls"])
 
 
 def test_copies_of_definitions_are_deregistered(made):
@@ -105,7 +104,7 @@ def test_what_is_made_meanwhile_is_deleted_too(made):
     assert event.resource == made.name
     queue = run_queue(made.name)
     assert steps(records) == ["Deleted 1 queue of runs", "Nothing is left"]
-    assert queue not in boto3.client("sqs").list_queues()["QueueUrls"]
+    assert queue not in instrument("sqs").list_queues()["QueueUrls"]
 
 
 def test_jobs_that_do_not_end_are_told(made):
@@ -123,11 +122,11 @@ def test_jobs_that_do_not_end_are_told(made):
 
 def create_foreign(name, template, **more):
     """Create a stack with a bucket and a repository, both full, and return their names."""
-    boto3.client("cloudformation").create_stack(
+    instrument("cloudformation").create_stack(
         StackName=name, TemplateBody=json.dumps(template), **more
     )
     found = outputs(managed(name))
-    boto3.client("s3").put_object(Bucket=found["Bucket"], Key="precious", Body=b"x")
+    instrument("s3").put_object(Bucket=found["Bucket"], Key="precious", Body=b"x")
     put_image(found["Repository"])
     return found["Bucket"], found["Repository"]
 
@@ -154,8 +153,8 @@ def test_what_may_not_be_deleted_stays_as_it_is(name, template, more, told):
     bucket, repository = create_foreign(name, template, **more)
     with pytest.raises(StackError, match=told):
         list(delete_stack(managed(name)))
-    assert boto3.client("s3").head_object(Bucket=bucket, Key="precious")
-    assert boto3.client("ecr").list_images(repositoryName=repository)["imageIds"]
+    assert instrument("s3").head_object(Bucket=bucket, Key="precious")
+    assert instrument("ecr").list_images(repositoryName=repository)["imageIds"]
 
 
 def test_rios_s_own_stack_can_be_deleted():
@@ -170,7 +169,7 @@ def test_rios_s_own_stack_can_be_deleted():
 
 def test_what_could_not_be_deleted_is_told(made):
     """What is in the way is named with AWS's reason; without it, deleting again succeeds."""
-    ec2 = boto3.client("ec2")
+    ec2 = instrument("ec2")
     answer = ec2.create_subnet(VpcId=outputs(made)["VPC"], CidrBlock="10.0.200.0/24")
     with pytest.raises(
         StackError, match=r"not deleted: BatchVPC \(AWS::EC2::VPC\).*Left: AWS::EC2::VPC vpc-"

@@ -2,13 +2,12 @@
 
 import os
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch import BatchExecutor
 from tests.stack.support.account import job_status
 from tests.stack.support.stacks import REGION, outputs
-from tests.support.helpers import eventually
+from tests.support.helpers import eventually, instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
 MAIN = """
@@ -21,7 +20,7 @@ with BatchExecutor(1) as executor:
 def test_workers_start_from_the_stack_s_definition(made, monkeypatch):
     """Workers have the definition's environment and log group, and start by the entry point."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", made.name)
-    found, batch = outputs(made), boto3.client("batch")
+    found, batch = outputs(made), instrument("batch")
     with BatchExecutor(2) as executor:
         seen = executor.submit(os.getenv, "RIOS_AWSBATCH_STACK").result(60)
         region = executor.submit(os.getenv, "AWS_DEFAULT_REGION").result(60)
@@ -33,7 +32,7 @@ def test_workers_start_from_the_stack_s_definition(made, monkeypatch):
         jobs = batch.describe_jobs(jobs=ids)["jobs"]
     assert (seen, region) == (made.name, REGION)
     assert [job["jobDefinition"] for job in jobs] == [found["BatchProcessingJobDefinitionArn"]]
-    answer = boto3.client("logs").describe_log_streams(logGroupName=found["BatchLogGroup"])
+    answer = instrument("logs").describe_log_streams(logGroupName=found["BatchLogGroup"])
     names = [stream["logStreamName"] for stream in answer["logStreams"]]
     assert names
     assert all(name.startswith(f"{made.name}-JobDefinition/default/") for name in names)
@@ -41,7 +40,7 @@ def test_workers_start_from_the_stack_s_definition(made, monkeypatch):
 
 def test_a_main_script_can_be_a_job(made):
     """The main definition gives a script all that it needs to run workers on its own stack."""
-    batch, found = boto3.client("batch"), outputs(made)
+    batch, found = instrument("batch"), outputs(made)
     job = batch.submit_job(
         jobName="main",
         jobQueue=found["BatchProcessingJobQueueName"],
@@ -50,7 +49,7 @@ def test_a_main_script_can_be_a_job(made):
     )["jobId"]
     eventually(lambda: job_status(job) in ("SUCCEEDED", "FAILED"))
     (described,) = batch.describe_jobs(jobs=[job])["jobs"]
-    events = boto3.client("logs").get_log_events(
+    events = instrument("logs").get_log_events(
         logGroupName=found["BatchLogGroup"],
         logStreamName=described["container"]["logStreamName"],
     )["events"]

@@ -2,7 +2,6 @@
 
 import json
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch.aws.names import new_run_id
@@ -33,6 +32,7 @@ from tests.stack.support.stacks import (
     run_on_terminal,
     steps,
 )
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -61,7 +61,7 @@ def test_tags_are_added_to_those_that_are_there(made):
 
 def test_revisions_are_kept_when_a_definition_changes(made):
     """A job that waits with the old revision can still start; new jobs get the new one."""
-    batch, name = boto3.client("batch"), outputs(made)["BatchProcessingJobDefinitionName"]
+    batch, name = instrument("batch"), outputs(made)["BatchProcessingJobDefinitionName"]
     change(made, {"MaxMemory": "8192"})
     answer = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")
     memory = {
@@ -126,7 +126,7 @@ def test_a_stack_that_does_not_exist():
 def test_a_stack_of_another_template_is_left_alone():
     """A stack that somebody else made is not changed into one of ours."""
     template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
-    boto3.client("cloudformation").create_stack(
+    instrument("cloudformation").create_stack(
         StackName="Foreign", TemplateBody=json.dumps(template)
     )
     with pytest.raises(StackError, match="not made from this package's template"):
@@ -160,7 +160,7 @@ def test_replacing_bucket_and_images_must_be_meant(made):
     """What a change deletes for good is named, and is deleted only after a yes."""
     found = outputs(made)
     bucket, repository = found["BatchBucket"], found["BatchECR"].partition("/")[2]
-    boto3.client("s3").put_object(Bucket=bucket, Key="results/kept.tif", Body=b"x")
+    instrument("s3").put_object(Bucket=bucket, Key="results/kept.tif", Body=b"x")
     put_image(repository)
     command = [COMMAND, "stack", "modify", "--stackname", made.name, "--servicename", "other"]
     command.append("--wait")
@@ -194,7 +194,7 @@ def test_definitions_under_former_names_are_deregistered(made):
 
 def test_what_a_change_could_not_delete_is_told():
     """CloudFormation calls a change complete although something old is left: it is named."""
-    stack, ec2 = create("Moving", {}), boto3.client("ec2")
+    stack, ec2 = create("Moving", {}), instrument("ec2")
     old = outputs(stack)["VPC"]
     ec2.create_subnet(VpcId=old, CidrBlock="10.0.200.0/24")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]

@@ -2,7 +2,6 @@
 
 import os
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
@@ -10,6 +9,7 @@ from rios_plugin_awsbatch.stack.create import create_stack
 from rios_plugin_awsbatch.stack.delete import delete_stack
 from rios_plugin_awsbatch.stack.report import report_on
 from tests.stack.support.stacks import COMMAND, REGION, managed, outputs, run
+from tests.support.helpers import instrument
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -29,7 +29,7 @@ def test_a_new_stack(made):
 
 def test_runs_are_counted(made):
     """Each run with objects in the bucket counts once, however many objects it has."""
-    s3, bucket = boto3.client("s3"), outputs(made)["BatchBucket"]
+    s3, bucket = instrument("s3"), outputs(made)["BatchBucket"]
     for key in ("runs/one/a", "runs/one/b", "runs/two/a", "submissions/three/a"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     assert report_on(made).runs == 2
@@ -37,7 +37,7 @@ def test_runs_are_counted(made):
 
 def test_what_a_failed_deletion_left(made):
     """The report tells the cause, and asks for nothing that is gone."""
-    ec2, found = boto3.client("ec2"), outputs(made)
+    ec2, found = instrument("ec2"), outputs(made)
     subnet = ec2.create_subnet(VpcId=found["VPC"], CidrBlock="10.0.200.0/24")["Subnet"]["SubnetId"]
     with pytest.raises(StackError):
         list(delete_stack(made))
@@ -53,14 +53,14 @@ def test_what_a_failed_deletion_left(made):
 
 def test_what_was_deleted_by_hand(made):
     """What CloudFormation believes to exist, and does not, hides nothing of the rest."""
-    found, batch = outputs(made), boto3.client("batch")
+    found, batch = outputs(made), instrument("batch")
     queue, environment = found["BatchProcessingJobQueueName"], found["ComputeEnvironmentArn"]
-    boto3.client("s3").delete_bucket(Bucket=found["BatchBucket"])
+    instrument("s3").delete_bucket(Bucket=found["BatchBucket"])
     batch.update_job_queue(jobQueue=queue, state="DISABLED")
     batch.delete_job_queue(jobQueue=queue)
     batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
     batch.delete_compute_environment(computeEnvironment=environment)
-    ecr, repository = boto3.client("ecr"), found["BatchECR"].partition("/")[2]
+    ecr, repository = instrument("ecr"), found["BatchECR"].partition("/")[2]
     ecr.delete_repository(repositoryName=repository)
     report = report_on(made)
     ecr.create_repository(repositoryName=repository)  # moto deletes no stack without it

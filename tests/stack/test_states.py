@@ -2,7 +2,6 @@
 
 import datetime as dt
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -17,6 +16,7 @@ from rios_plugin_awsbatch.stack.modify import plan_change
 from rios_plugin_awsbatch.stack.plan import read_changes
 from rios_plugin_awsbatch.stack.records import JOB_QUEUE, Resource
 from rios_plugin_awsbatch.stack.template import DESCRIPTION
+from tests.support.helpers import instrument
 
 ID = "arn:aws:cloudformation:eu-north-1:111122223333:stack/Some/1"
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -218,7 +218,7 @@ def queue_described(*statuses):
 @pytest.fixture
 def batch():
     """Batch, and what it answers about a stack of one queue."""
-    client = boto3.client("batch", region_name="eu-north-1")
+    client = instrument("batch", region_name="eu-north-1")
     with Stubber(client) as stub:
         yield client, stub
         stub.assert_no_pending_responses()

@@ -9,8 +9,13 @@ import uuid
 import boto3
 from botocore.config import Config
 
+from rios_plugin_awsbatch.local.options import SPARED
+
 PATIENCE = 60.0
 WORKERS = 3  # of the session's embedded AWS
+# The seed of unkindness of the embedded AWS; None to be kind. See CONTRIBUTING.
+_SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "1")
+UNKIND = None if _SEED == "kind" else int(_SEED)
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -50,15 +55,23 @@ def alive(pid):
     return bool(answer.stdout.strip()) and not answer.stdout.startswith("Z")
 
 
-class Cloud:
-    """An embedded AWS, seen through clients of its own, which may do everything."""
+def instrument(service, **more):
+    """Return a client with which a test looks at an embedded AWS: that is always kind to it."""
+    return boto3.client(service, config=Config(user_agent_extra=SPARED), **more)
 
-    def __init__(self, aws):
+
+class Cloud:
+    """An embedded AWS, seen through clients that may do everything; it is always kind to them.
+
+    Or as kind as to everybody else, if they are not `spared`.
+    """
+
+    def __init__(self, aws, *, spared=True):
         self.aws = aws
         owner = aws.environment_of("owner")
         with aws.activated():
             session = boto3.Session(owner["AWS_ACCESS_KEY_ID"], owner["AWS_SECRET_ACCESS_KEY"])
-            config = Config(max_pool_connections=50)
+            config = Config(max_pool_connections=50, user_agent_extra=SPARED if spared else "")
             self.s3, self.sqs, self.batch, self.cloudformation, self.logs = (
                 session.client(service, config=config)
                 for service in ("s3", "sqs", "batch", "cloudformation", "logs")
