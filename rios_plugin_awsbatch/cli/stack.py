@@ -100,8 +100,12 @@ def status(stackname: str | None, region: str | None) -> None:
     show_default=True,
     help=f"What it is for: {'; '.join(f'{name}: {what}' for name, what in POLICIES.items())}.",
 )
-@click.option("--servicename", "service", help="As for `stack create`.  [default: as the stack has it]")
-@click.option("--ecrname", "repository", help="As for `stack create`.  [default: as the stack has it]")
+@click.option(
+    "--servicename", "service", help="As for `stack create`.  [default: as the stack has it]"
+)
+@click.option(
+    "--ecrname", "repository", help="As for `stack create`.  [default: as the stack has it]"
+)
 @click.option(
     "--policy",
     "attached",

@@ -6,7 +6,7 @@ Processes, and the threads of the server::
     ---------------         ----------------                             -----------------
     LocalAWS -- options --> main: waits for the end of the owner
              <- endpoint --
-    boto3 ----- HTTP -----> one per connection: web -> sqs
+    boto3 ----- HTTP -----> one per connection: web -> credentials -> guard -> sqs
                                                     -> cloudformation
                                                     -> batch -> scheduler
                             one per running job: starts it, waits --> rios-awsbatch-worker
@@ -17,13 +17,19 @@ Processes, and the threads of the server::
 
 moto is the base of all services. What it lacks is in the module with the service's name.
 
-Locks: each queue has its own (`sqs`), the scheduler has one for all jobs, the logs have one. No
+IAM: `credentials` knows whose access key a request has, and gives jobs those of their roles.
+`authority` knows the policies of users and roles. `guard` reads each request (`api_calls`), finds
+what it needs (`iam_actions`), lets `iam` decide, refuses it as AWS would (`refusals`), and keeps
+the record.
+
+Locks: each queue has its own (`sqs`), the scheduler has one for all jobs, the logs have one, and
+so have credentials and the record. No
 thread waits for a second lock while it holds one, but that it logs.
 
 Jobs are processes, not containers: they see the machine's files and programs. But each has a clean
 environment and a folder of its own, and when it ends, whatever it left running ends too.
 """
 
-from .embedded import LocalAWS
+from .embedded import ACCOUNT, LocalAWS
 
-__all__ = ["LocalAWS"]
+__all__ = ["ACCOUNT", "LocalAWS"]

@@ -1,4 +1,4 @@
-"""The policies of a stack, resolved as CloudFormation resolves them, and those that people paste."""
+"""The stack's policies, as CloudFormation resolves them, and those that people paste."""
 
 import json
 
