@@ -15,6 +15,7 @@ __all__ = [
     "AnswerError",
     "error_code",
     "explained",
+    "is_denied",
     "is_missing_object",
     "is_missing_queue",
     "is_missing_stack",
@@ -134,6 +135,14 @@ def error_code(error: Exception) -> str:
 def is_missing_object(error: Exception) -> bool:
     """Say whether S3 has no such object; the answer to a HEAD request has no code of its own."""
     return error_code(error) in {"404", "NoSuchKey"}
+
+
+def is_denied(error: Exception) -> bool:
+    """Say whether the caller's policies do not allow something.
+
+    S3 says so of a missing object, too, to those who may not list the bucket: workers.
+    """
+    return error_code(error) in _DENIED
 
 
 def is_missing_queue(error: Exception) -> bool:

@@ -6,14 +6,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from rios_plugin_awsbatch.errors import AWSBatchException
-from rios_plugin_awsbatch.local import LocalAWS
+from rios_plugin_awsbatch.local import ACCOUNT, LocalAWS
 from rios_plugin_awsbatch.programs import exit_status
+from rios_plugin_awsbatch.stack.policy import PolicyNames, policy_text
 
 __all__ = ["local"]
+
+# Those of an embedded AWS, unless it is told others.
+_STACK: Final = "RIOS"
+_REGION: Final = "ap-southeast-2"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -36,8 +42,18 @@ __all__ = ["local"]
     help="Be as unkind as the real AWS: delays, repetitions, throttling, machines that vanish. "
     "Another number makes other things happen.",
 )
+@click.option(
+    "--principal",
+    default="owner",
+    show_default=True,
+    type=click.Choice(["owner", "main", "administrator"]),
+    help="Who COMMAND is, and so what it may do: all; what the stack's policy for main scripts "
+    "allows; or what the policy for whoever creates the stack allows (`stack policy creator`).",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def local(workers: int, unkind: int | None, command: tuple[str, ...], *, logs: bool) -> None:
+def local(
+    workers: int, unkind: int | None, principal: str, command: tuple[str, ...], *, logs: bool
+) -> None:
     """Run COMMAND on an embedded AWS.
 
     It needs no account, no credentials and no network. boto3, this package and its workers use the
@@ -48,7 +64,11 @@ def local(workers: int, unkind: int | None, command: tuple[str, ...], *, logs: b
     """  # noqa: D301 - click keeps the lines after such a mark as they are
     # `python` is the one that this package is installed for, in an active environment or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with LocalAWS(workers=workers, logs=logs, unkind=unkind) as aws:
+    names = PolicyNames(_STACK, ACCOUNT, _REGION, "aws")
+    users = {"administrator": [policy_text("creator", names)]}
+    with LocalAWS(
+        workers=workers, logs=logs, unkind=unkind, principal=principal, users=users
+    ) as aws:
         try:
             environment = {**aws.adapted(os.environ), "PATH": path}
             program = shutil.which(command[0], path=path) or command[0]

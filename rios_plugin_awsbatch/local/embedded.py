@@ -20,7 +20,9 @@ from .credentials import MAIN, OWNER, AccessKey, new_key
 from .environment import adapted, client_environment
 from .options import ServerOptions
 
-__all__ = ["LocalAWS"]
+__all__ = ["ACCOUNT", "LocalAWS"]
+
+ACCOUNT: Final = "123456789012"  # moto's
 
 _RECORD: Final = "RIOS_AWSBATCH_EMBEDDED_RECORD"
 _WORKER: Final = "rios-awsbatch-worker"

@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 import botocore.exceptions
 
-from rios_plugin_awsbatch.aws.errors import error_code, is_passing
+from rios_plugin_awsbatch.aws.errors import (
+    is_denied,
+    is_missing_object,
+    is_passing,
+    sentence_for,
+)
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.aws.s3 import DELETE_KEYS, in_batches
 from rios_plugin_awsbatch.errors import AWSBatchException, PayloadError
@@ -56,10 +61,16 @@ class PayloadStore:
         try:
             return Patience(passes=_may_pass).call(lambda: self._read(key))
         except botocore.exceptions.ClientError as error:
-            if error_code(error) == "NoSuchKey":
+            if is_missing_object(error):
                 raise PayloadError(
                     f"Payload {key} is no longer in bucket {self.bucket}. The run has ended, or "
                     "the bucket's lifecycle rule expires objects too early."
+                ) from None
+            if is_denied(error):  # also if it is missing, to those who may not list the bucket
+                raise PayloadError(
+                    f"Payload {key} cannot be read from bucket {self.bucket}: either it is no "
+                    "longer there, because the run has ended or the bucket's lifecycle rule "
+                    f"expires objects too early, or {sentence_for(error)}"
                 ) from None
             raise
 

@@ -59,6 +59,7 @@ class Tour:
         (folder / "run.py").write_text(RUN)
         (folder / "helper.py").write_text(HELPER)
         (folder / "sleep.py").write_text(SLEEP)
+        (folder / "none").touch()
         docker = folder / "docker"
         docker.write_text(f"#!{sys.executable}\n{BUILDER}")
         docker.chmod(0o755)
@@ -121,8 +122,8 @@ def main_scripts(tour):
     tour.run("main", "rios-awsbatch", "doctor", "--worker")
     tour.run("main", "rios-awsbatch", "doctor", **given)
     told = tour.run(
-        "main", "rios-awsbatch", "submit", "--follow", "--folder", ".", "run.py",
-        "--requirements", "/dev/null",
+        "main", "rios-awsbatch", "submit", "--follow", "--folder", ".", "--requirements", "none",
+        "run.py",
     )  # fmt: skip
     assert "[2, 8000000, 18000000]" in told, told
     told = tour.run("main", "rios-awsbatch", "submit", "sleep.py")

@@ -26,17 +26,24 @@ QUEUES_OF_RUNS = {
 
 
 def test_workers_may_use_payloads_and_messages_and_nothing_else():
-    """Workers use objects and queues of this stack's runs, and read what was submitted."""
+    """They read what runs of this stack and submissions have stored, and write results.
+
+    They may not list the bucket, and neither write runs' records nor receive results.
+    """
     policy = statements("BatchWorkerPolicy")
-    assert policy.keys() == {"Payloads", "Submissions", "MissingIsNotDenied", "Messages"}
+    assert policy.keys() == {"Payloads", "Results", "Submissions", "Tasks", "Answers"}
     assert policy["Payloads"]["Resource"] == {"Sub": "${BatchBucket.Arn}/runs/*"}
-    assert policy["Submissions"]["Resource"] == {"Sub": "${BatchBucket.Arn}/submissions/*"}
-    assert texts(policy["Submissions"]["Action"]) == ["s3:GetObject"]
+    assert policy["Results"]["Resource"] == {"Sub": "${BatchBucket.Arn}/runs/*/results/*"}
+    archives = {"Sub": "${BatchBucket.Arn}/submissions/*/files.tar.gz"}
+    assert policy["Submissions"]["Resource"] == archives
     actions = {action for one in policy.values() for action in texts(one["Action"])}
     assert not any("*" in action for action in actions)
-    assert not actions & {"s3:DeleteObject", "sqs:CreateQueue", "sqs:DeleteQueue"}
+    assert not actions & {"s3:ListBucket", "s3:DeleteObject", "sqs:CreateQueue", "sqs:DeleteQueue"}
     assert not any(action.startswith(("batch:", "iam:")) for action in actions)
-    assert QUEUES_OF_RUNS in policy["Messages"]["Resource"]
+    assert QUEUES_OF_RUNS in policy["Answers"]["Resource"]
+    own, runs = policy["Tasks"]["Resource"]
+    assert own == {"GetAtt": "BatchInQueue.Arn"}
+    assert runs["Sub"] == [QUEUES_OF_RUNS["Sub"][0] + "-tasks", QUEUES_OF_RUNS["Sub"][1]]
 
 
 def test_main_may_start_workers_and_end_them():
