@@ -24,6 +24,8 @@ __all__ = ["createbatch", "deletebatch", "stack"]
 _SEE_STATUS: Final = "`rios-awsbatch stack status` shows its progress"
 _GOES_ON: Final = f"CloudFormation goes on; {_SEE_STATUS}."
 
+_AS_CREATED: Final = "As for `stack create`.  [default: as the stack has it]"
+
 _wait = click.option("--wait", is_flag=True, help="Wait until done, showing progress.")
 _yes = click.option("--yes", is_flag=True, help="Delete images or objects without asking.")
 _dont_ask = click.option(
@@ -100,12 +102,8 @@ def status(stackname: str | None, region: str | None) -> None:
     show_default=True,
     help=f"What it is for: {'; '.join(f'{name}: {what}' for name, what in POLICIES.items())}.",
 )
-@click.option(
-    "--servicename", "service", help="As for `stack create`.  [default: as the stack has it]"
-)
-@click.option(
-    "--ecrname", "repository", help="As for `stack create`.  [default: as the stack has it]"
-)
+@click.option("--servicename", "service", help=_AS_CREATED)
+@click.option("--ecrname", "repository", help=_AS_CREATED)
 @click.option(
     "--policy",
     "attached",
