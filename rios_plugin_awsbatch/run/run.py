@@ -14,8 +14,9 @@ The threads of main, beside those that submit::
                    downloads, unpickles,    receives, verifies                   |
                    settles, deletes  <------------------------------------------ S3
 
-    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory, gives up
-        the workers of a run that has no user
+    watcher (1): looks at the Batch jobs, submits missing ones, gives up the workers of a run that
+        has no user
+    renewal (1): renews the inventory, by which workers see that main is alive
     sweeper (1): deletes what dead runs left, once
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
@@ -38,7 +39,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
 from rios_plugin_awsbatch.records import RunRecord
-from rios_plugin_awsbatch.settings import Settings
+from rios_plugin_awsbatch.settings import RENEWALS, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
@@ -47,6 +48,8 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 from .closing import Closing
 from .exits import signals_deferred
 from .image import with_chosen_image
+from .inventory import Renewal
+from .labels import labels
 from .last_words import last_words
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
@@ -148,11 +151,15 @@ class Run:
             wanted=workers,
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
+            wait_for_capacity=settings.wait_for_capacity,
             last_words=functools.partial(last_words, clients),
+            submit_job=clients.batch_unrepeated.submit_job,
+            tags=labels(self.run_id),
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
+        renewal = Renewal(self.run_id, inventory, settings.main_timeout / RENEWALS)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
+            self.run_id, self._pending, self._workforce, self._roster, renewal, self._unused
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(
