@@ -1,13 +1,12 @@
 """What is left of submissions whose jobs have ended: files, records, job definitions."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
-from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED
+from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED, UNKNOWN_SECONDS
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
-from rios_plugin_awsbatch.run.sweep import STALE_SECONDS
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .record import SubmissionRecord, read_record
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
 __all__ = ["sweep_submission_of", "sweep_submissions"]
+
+STALE_SECONDS: Final = 1800.0  # for a submission that has not come to its job
 
 
 def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
@@ -29,17 +30,17 @@ def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
         The ids of the submissions.
     """
     records = _records(clients, bucket)
-    jobs = {identity: record.job for identity, record in records.items() if record.job is not None}
-    unfinished = _unfinished(clients.batch, list(jobs.values()))
-    over = [
-        identity
-        for identity in records
-        if (
-            jobs[identity] not in unfinished
-            if identity in jobs
-            else _age(clients, bucket, identity) > STALE_SECONDS
-        )
-    ]
+    states = _states(clients.batch, [record.job for record in records.values() if record.job])
+
+    def is_over(identity: str) -> bool:
+        job = records[identity].job
+        if job in states:
+            return states[job] in ENDED
+        # Batch has forgotten the job, or does not know it yet; or it has never been submitted.
+        needed = STALE_SECONDS if job is None else UNKNOWN_SECONDS
+        return _age(clients, bucket, identity) > needed
+
+    over = [identity for identity in records if is_over(identity)]
     for identity in over:
         _sweep(clients, bucket, identity, records[identity])
     return over
@@ -76,13 +77,12 @@ def _records(clients: Clients, bucket: str) -> dict[str, SubmissionRecord]:
     }
 
 
-def _unfinished(batch: "BatchClient", jobs: list[str]) -> set[str]:
-    """Return the jobs that have not ended; a job that Batch has forgotten has."""
+def _states(batch: "BatchClient", jobs: list[str]) -> dict[str | None, str]:
+    """Return the states of those jobs that Batch knows."""
     return {
-        job["jobId"]
+        job["jobId"]: job["status"]
         for part in in_batches(jobs, DESCRIBED_JOBS)
         for job in batch.describe_jobs(jobs=part)["jobs"]
-        if job["status"] not in ENDED
     }
 
 

@@ -14,16 +14,17 @@ _OTHER: Final = re.compile(r"[^A-Za-z0-9 _.:/=+@-]")
 _CHARACTERS: Final = 128
 
 
-def labels(run_id: str) -> dict[str, str]:
-    """Return the tags of a run's queues and jobs; those that are not known are left out.
+def labels(*, run_id: str = "", script: str = "") -> dict[str, str]:
+    """Return tags; those that are not known are left out.
 
     Args:
-        run_id: The run's id.
+        run_id: The run's id; empty for a main job, which may have several runs.
+        script: The script's name, if this process is not the one that runs it.
     """
     values = {
         "rios-run": run_id,
         "rios-user": _user(),
-        "rios-script": _script(),
+        "rios-script": script or _script(),
         "rios-main-job": os.environ.get("AWS_BATCH_JOB_ID", ""),
     }
     cleaned = {name: _OTHER.sub("_", value)[:_CHARACTERS] for name, value in values.items()}

@@ -18,7 +18,7 @@ import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import ENDED, UNKNOWN_SECONDS, jobs_named
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, is_refused, sentence_for
 from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import WorkersError
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 OUTAGE_SECONDS: Final = 120.0
 LISTED_SECONDS, LIST_PAUSE = 5.0, 0.5  # until a job is listed, mostly; and between two looks
-_SERVER_ERROR: Final = 500
 
 
 @dataclasses.dataclass
@@ -168,7 +167,7 @@ class Launcher:
                 **self._tags,
             )
         except botocore.exceptions.ClientError as error:
-            if _is_refusal(error) and not doubtful:
+            if is_refused(error) and not doubtful:
                 with self._doubting:
                     self._doubts.pop(name)
             raise
@@ -222,9 +221,3 @@ class Launcher:
         with self._doubting:
             if self._doubts[name].once:
                 del self._doubts[name]
-
-
-def _is_refusal(error: botocore.exceptions.ClientError) -> bool:
-    """Say whether AWS has looked at a request, and has not done it."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return 0 < status < _SERVER_ERROR

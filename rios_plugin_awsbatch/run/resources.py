@@ -13,7 +13,7 @@ import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue, is_passing
+from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue, is_refused
 from rios_plugin_awsbatch.aws.names import INVENTORY, Role, queue_name, run_prefix, workers_job_name
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
@@ -108,7 +108,7 @@ class RunResources:
                     launches=[workers_job_name(self._key.run, 1)],
                 )
             except botocore.exceptions.ClientError as error:
-                self._stored = is_passing(error)
+                self._stored = not is_refused(error)
                 raise
 
     def _queue_name(self, role: Role) -> str:
@@ -132,7 +132,7 @@ class RunResources:
                 try:
                     self._urls[role] = self._create_queue(role)
                 except botocore.exceptions.ClientError as error:
-                    if not is_passing(error):  # it has been refused: there is none
+                    if is_refused(error):  # there is none
                         self._undo.pop()
                     raise
         return self._urls["tasks"], self._urls["results"]
@@ -141,7 +141,7 @@ class RunResources:
         return self._clients.sqs.create_queue(
             QueueName=self._queue_name(role),
             Attributes=_QUEUE_ATTRIBUTES,
-            tags=labels(self._key.run),
+            tags=labels(run_id=self._key.run),
         )["QueueUrl"]
 
     def _delete_queue(self, role: Role) -> None:

@@ -154,7 +154,7 @@ class Run:
             wait_for_capacity=settings.wait_for_capacity,
             last_words=functools.partial(last_words, clients),
             submit_job=clients.batch_unrepeated.submit_job,
-            tags=labels(self.run_id),
+            tags=labels(run_id=self.run_id),
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         renewal = Renewal(self.run_id, inventory, settings.main_timeout / RENEWALS)
