@@ -2,8 +2,8 @@
 
 SubmitJob has no token by which Batch could tell a repetition. So each launch has a name of its own,
 which is in the run's inventory before the job is submitted. If it is not known whether Batch has
-taken the job, it is looked for by its name before it is submitted again; and for a while after
-that, what Batch has taken besides is ended.
+taken the job, it is looked for by its name before it is submitted again. Afterwards, what Batch has
+taken besides is ended.
 """
 
 import dataclasses
@@ -45,7 +45,8 @@ class _Doubt:
     name: str
     until: float  # when a job is listed that Batch has taken
     known: str | None = None  # the id of the job that counts
-    once: bool = False  # whether Batch can have taken no other job
+    repeated: bool = True  # whether Batch may have been asked more than once
+    delivered: bool = False  # whether the caller has the job
 
 
 class Launcher:
@@ -107,18 +108,24 @@ class Launcher:
             job = self._launched(name, size)
             self._number += 1
             yield job
-            self._trust(name)  # not before: an interrupt may lose the job on the way to the caller
+            with self._doubting:  # not before: an interrupt may lose the job on the way
+                self._doubts[name].delivered = True
             count -= job.size
 
     def end_surplus(self) -> None:
-        """End what Batch has taken besides, of launches whose answer was lost not long ago."""
+        """End what Batch has taken besides: look once, and for a while if an answer was lost."""
         for doubt in self._open_doubts():
-            for job in self._jobs_of(doubt.name):
-                if doubt.known not in (None, job["jobId"]) and job["status"] not in ENDED:
-                    self._end(job["jobId"], "Submitted twice")
-            if time.monotonic() > doubt.until:
-                with self._doubting:
-                    self._doubts.pop(doubt.name, None)
+            if doubt.known is None:
+                continue
+            with attempted(self._run_id, f"look for jobs besides {doubt.known}"):
+                jobs = self._jobs_of(doubt.name)
+                for job in jobs:
+                    if doubt.known != job["jobId"] and job["status"] not in ENDED:
+                        self._end(job["jobId"], "Submitted twice")
+                seen = not doubt.repeated and any(doubt.known == job["jobId"] for job in jobs)
+                if seen or time.monotonic() > doubt.until:
+                    with self._doubting:
+                        self._doubts.pop(doubt.name, None)
 
     def stop(self) -> None:
         """Wait no longer for Batch to take a job."""
@@ -127,7 +134,7 @@ class Launcher:
     def close(self) -> None:
         """End the jobs of which only the names are known; what may be left stays in the record."""
         for doubt in self._open_doubts():
-            if not self._settled(doubt):
+            if (doubt.repeated or not doubt.delivered) and not self._settled(doubt):
                 self._inventory.keep(doubt.name)
 
     def _launched(self, name: str, size: int) -> WorkerJob:
@@ -143,8 +150,7 @@ class Launcher:
                 f"{self._stack.job_definition} of {self._stack}): {sentence_for(error)}"
             ) from error
         with self._doubting:
-            if name in self._doubts:
-                self._doubts[name].known = job_id
+            self._doubts[name].known = job_id
         return WorkerJob(self._batch, job_id, taken)
 
     def _attempt(self, name: str, size: int) -> tuple[str, int]:
@@ -173,7 +179,7 @@ class Launcher:
             raise
         repeated = doubtful or answer.get("ResponseMetadata", {}).get("RetryAttempts")
         with self._doubting:
-            self._doubts[name].once = not repeated
+            self._doubts[name].repeated = bool(repeated)
         return answer["jobId"], size
 
     def _look_for(self, name: str) -> Any | None:
@@ -215,9 +221,3 @@ class Launcher:
     def _open_doubts(self) -> list[_Doubt]:
         with self._doubting:
             return list(self._doubts.values())
-
-    def _trust(self, name: str) -> None:
-        """Doubt a launch no more, unless it was repeated."""
-        with self._doubting:
-            if self._doubts[name].once:
-                del self._doubts[name]
