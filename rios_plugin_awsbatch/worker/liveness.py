@@ -58,12 +58,11 @@ class Liveness:
         self._thread.start()
 
     def _loop(self) -> None:
-        while not self._ended.wait(self._timeout * LOOK):
-            reason = self._reason_to_end()
-            if reason:
-                log.warning("run=%s %s", self._run, reason)
-                self._gone(reason)
+        while not (reason := self._reason_to_end()):
+            if self._ended.wait(self._timeout * LOOK):
                 return
+        log.warning("run=%s %s", self._run, reason)
+        self._gone(reason)
 
     def _reason_to_end(self) -> str:
         """Return why nobody waits for this worker; empty if somebody may."""
@@ -77,8 +76,10 @@ class Liveness:
                 return "the run is over: its record has been deleted"
             log.debug("run=%s cannot look at its record: %s", self._run, sentence_for(error))
             return ""
-        self._seen = True
+        first, self._seen = not self._seen, True
         age, now = age_of(answer["LastModified"], answer), time.monotonic()
+        if first and age >= self._timeout:  # the job had to wait, and main has died meanwhile
+            return f"{GONE}: it had not renewed the run's record for {age:.0f} s"
         if age < self._timeout * OLD:
             self._old_since = None
             return ""

@@ -116,3 +116,9 @@ def test_a_record_that_has_been_deleted_is_the_end_of_the_run(watched):
     watched.look(60, renewed=True)
     watched.bucket.error = MISSING
     assert "its record has been deleted" in watched.look(LOOK)
+
+
+def test_a_worker_that_starts_when_main_is_long_gone_ends_at_once(watched):
+    """Its job has waited for a place; thousands may wait, and each would cost a minute."""
+    watched.bucket.now += 3600
+    assert "its main is gone" in watched.look(LOOK)
