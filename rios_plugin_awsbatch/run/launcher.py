@@ -11,7 +11,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
@@ -25,6 +25,7 @@ from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
 from .inventory import Inventory
+from .labels import labels
 from .launch import ARRAY_MAX, ARRAY_MIN, WorkerJob
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ class Launcher:
         overrides: The workers' container overrides.
         inventory: Names each launch before it is made.
         submit_job: SubmitJob, best of a client that does not repeat it unseen.
-        tags: The jobs' tags.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is one fact about the jobs
@@ -72,7 +72,6 @@ class Launcher:
         overrides: Any,
         inventory: Inventory,
         submit_job: Callable[..., Any],
-        tags: Mapping[str, str],
     ) -> None:
         self._batch = batch
         self._stack = stack
@@ -80,7 +79,7 @@ class Launcher:
         self._overrides = overrides
         self._inventory = inventory
         self._submit_job = submit_job
-        self._tags: Any = {"tags": dict(tags), "propagateTags": True} if tags else {}
+        self._tags: Any = {"tags": labels(run_id=run_id), "propagateTags": True}
         self._ended = threading.Event()
         self._number = 1  # of the next launch
         self._doubting = threading.Lock()  # guards `_doubts`

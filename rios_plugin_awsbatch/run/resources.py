@@ -16,14 +16,14 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue, is_refused
 from rios_plugin_awsbatch.aws.names import INVENTORY, Role, queue_name, run_prefix, workers_job_name
 from rios_plugin_awsbatch.errors import StackError
-from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
+from rios_plugin_awsbatch.settings import INLINE_MARGIN, RENEWALS, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .inventory import Inventory
+from .inventory import Inventory, Renewal
 from .labels import labels
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class RunResources:
         stack: The stack's outputs.
         clients: The AWS clients.
         key: The run's key.
+
+    Attributes:
+        inventory: Names them. It is renewed until they are deleted.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class RunResources:
         self._urls: dict[Role, str] = {}
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self.inventory = Inventory(self._store)
+        self._renewal = Renewal(key.run, self.inventory, settings.main_timeout / RENEWALS)
 
     def make(self) -> Exchange:
         """Make them, all or none.
@@ -75,6 +79,7 @@ class RunResources:
         given = (self._settings.in_queue, self._settings.out_queue)
         try:
             self._record(() if given[0] and given[1] else _ROLES)
+            self._renewal.start()
             if given[0] and given[1]:
                 return self._with_queues((given[0], given[1]), self._take(given[0], given[1]))
             return self._with_queues(self._create(), self._settings.inline_limit)
@@ -92,6 +97,7 @@ class RunResources:
         try:
             deleted = attempt_all(self._key.run, undo)
         finally:
+            self._renewal.close()
             if self._stored:
                 stays = self.inventory.end(complete=deleted)
                 with attempted(self._key.run, "delete the run's objects"):

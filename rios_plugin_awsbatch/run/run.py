@@ -39,7 +39,7 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
 from rios_plugin_awsbatch.records import RunRecord
-from rios_plugin_awsbatch.settings import RENEWALS, Settings
+from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
@@ -48,8 +48,6 @@ from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
 from .closing import Closing
 from .exits import signals_deferred
 from .image import with_chosen_image
-from .inventory import Renewal
-from .labels import labels
 from .last_words import last_words
 from .launch import worker_overrides
 from .pending import Pending, TaskFuture
@@ -140,26 +138,23 @@ class Run:
         self._roster = Roster(self.run_id)
         self._pending = Pending(exchange, self._roster, self._totals)
         self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
-        inventory = resources.inventory
         self._workforce = Workforce(
             clients.batch,
             stack,
             self.run_id,
             worker_overrides(settings, stack.bucket, exchange, secret),
             self._roster,
-            inventory,
+            resources.inventory,
             wanted=workers,
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
             wait_for_capacity=settings.wait_for_capacity,
             last_words=functools.partial(last_words, clients),
             submit_job=clients.batch_unrepeated.submit_job,
-            tags=labels(run_id=self.run_id),
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
-        renewal = Renewal(self.run_id, inventory, settings.main_timeout / RENEWALS)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, renewal, self._unused
+            self.run_id, self._pending, self._workforce, self._roster, self._unused
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(

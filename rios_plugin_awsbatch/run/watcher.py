@@ -1,4 +1,4 @@
-"""The thread that looks after the workers; beside it, another one renews the run's inventory.
+"""The thread that looks after the workers.
 
 It also gives up the workers of a run that has had no user for long, or whose places are wanted.
 """
@@ -12,7 +12,6 @@ from typing import Final
 from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 
-from .inventory import Renewal
 from .pending import Pending
 from .roster import Roster
 from .unused import Unused
@@ -36,7 +35,6 @@ class Watcher:
         pending: How many tasks wait; takes the error when no worker can be expected any more.
         workforce: The workers' jobs.
         roster: Who is ready.
-        renewal: Renews the inventory, from the start to the end.
         unused: Ends the run if it has had no user for long.
     """
 
@@ -46,22 +44,19 @@ class Watcher:
         pending: Pending,
         workforce: Workforce,
         roster: Roster,
-        renewal: Renewal,
         unused: Unused,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
         self._workforce = workforce
         self._roster = roster
-        self._renewal = renewal
         self._unused = unused
         self._waiting_log = WaitingLog(run_id)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
 
     def start(self) -> None:
-        """Start the threads; they end when the run does."""
-        self._renewal.start()
+        """Start the thread; it ends when the run does."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -69,8 +64,7 @@ class Watcher:
         self._wake.set()
 
     def close(self) -> None:
-        """End the threads; the workforce ends a job that is just being submitted."""
-        self._renewal.close()
+        """Wait for the thread to end; the workforce ends a job that it is just submitting."""
         self._wake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(CLOSE_SECONDS)

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
@@ -51,7 +50,6 @@ class Workforce:
         wait_for_capacity: Seconds to wait for places that others have; None for any time.
         last_words: Says how the logs of workers end, from Batch's descriptions of them.
         submit_job: SubmitJob of a client that does not repeat it unseen; `batch`'s by default.
-        tags: The jobs' tags.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is one fact, given once, by name
@@ -69,14 +67,13 @@ class Workforce:
         wait_for_capacity: float | None = None,
         last_words: LastWords = lambda _jobs: (),
         submit_job: Callable[..., Any] | None = None,
-        tags: Mapping[str, str] = types.MappingProxyType({}),
     ) -> None:
         self._stack = stack
         self._run_id = run_id
         self._roster = roster
         self._inventory = inventory
         self._launcher = Launcher(
-            batch, stack, run_id, overrides, inventory, submit_job or batch.submit_job, tags
+            batch, stack, run_id, overrides, inventory, submit_job or batch.submit_job
         )
         self._replacements = Replacements(replacements, roster)
         self._startup = Startup(
@@ -142,12 +139,8 @@ class Workforce:
         if not any(state.unfinished for state in states):
             self._replace_all(pending, states)
         elif problem := self._startup.problem:
-            late = sentence_about_late(
-                self._run_id,
-                jobs,
-                self._startup.latest or Waiting.of(0, states),
-                self._last_words,
-            )
+            latest = self._startup.latest or Waiting.of(0, states)
+            late = sentence_about_late(self._run_id, jobs, latest, self._last_words)
             raise WorkersError(f"{problem} In job queue {self._stack.job_queue}: {late}")
         else:
             alive = sum(state.unfinished for state in states)
