@@ -38,7 +38,7 @@ class Watcher:
         unused: Ends the run if it has had no user for long.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
+    def __init__(
         self,
         run_id: str,
         pending: Pending,
