@@ -37,6 +37,7 @@ KIB = 1024
 MIB = 1024 * KIB
 INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
+RENEWALS: Final = 4  # of the run's record, within the setting `main_timeout`
 
 # What a user may give; a model holds it as a tuple of items.
 Env: TypeAlias = Annotated[
@@ -106,6 +107,14 @@ class _CommonSettings(BaseSettings):
         validation_alias=AliasChoices("RIOS_AWSBATCH_IDLE_TIMEOUT", "RIOS_NOMSG_TIMEOUT"),
         description="Seconds without a task after which a worker ends.",
     )
+    main_timeout: float = Field(
+        default=120.0,
+        ge=4,
+        le=86400,
+        allow_inf_nan=False,
+        description="Seconds within which workers end if main no longer gives a sign of life: it "
+        "was killed, or its machine sleeps.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What workers log; `INFO` logs one line for each task."
     )
@@ -173,8 +182,15 @@ class Settings(_CommonSettings):
         default=900.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds within which the first worker must be ready; a cold start takes one "
-        "to five minutes.",
+        description="Seconds within which the first worker must be ready, once Batch could start "
+        "it; a cold start takes one to five minutes.",
+    )
+    wait_for_capacity: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds to wait for a place while other jobs have them, or AWS has no "
+        "machines; by default as long as it takes.",
     )
     warm_timeout: float = Field(
         default=60.0,
@@ -219,6 +235,7 @@ class SettingsOverrides(TypedDict, total=False):
     visibility_timeout: int
     max_attempts: int
     idle_timeout: float
+    main_timeout: float
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     submission: str | None
     stack: str
@@ -231,6 +248,7 @@ class SettingsOverrides(TypedDict, total=False):
     modules_limit: int
     env: tuple[str, ...] | Mapping[str, str] | str
     startup_timeout: float
+    wait_for_capacity: float | None
     warm_timeout: float
     memory_limit: int
 

@@ -1,6 +1,6 @@
 """Facts about AWS Batch: states, reasons and what to do about them, job definitions, overrides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -12,11 +12,15 @@ __all__ = [
     "ENDED",
     "STATES",
     "UNFINISHED",
+    "UNKNOWN_SECONDS",
     "advice_for",
     "container_overrides",
     "copy_with_image",
     "image_of",
+    "jobs_named",
     "latest_definition",
+    "machine_was_lost",
+    "misconfiguration_in",
     "reason_of",
 ]
 
@@ -32,6 +36,9 @@ ENDED: "Final[tuple[JobStatusType, ...]]" = ("SUCCEEDED", "FAILED")
 STATES: Final = (*UNFINISHED, *ENDED)
 # Ids in one request: https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
 DESCRIBED_JOBS: Final = 100
+# For how long DescribeJobs and ListJobs may not know a job that SubmitJob has taken. AWS names no
+# limit; Airflow and Metaflow have met it (apache/airflow#37552, Netflix/metaflow#543).
+UNKNOWN_SECONDS: Final = 60.0
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 _COPIED: Final = (
@@ -45,6 +52,13 @@ _COPIED: Final = (
     "timeout",
     "platformCapabilities",
 )
+
+# How Batch's reason begins if a job has lost its machine, to Spot mostly:
+# https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
+# https://docs.aws.amazon.com/batch/latest/userguide/fargate.html
+_MACHINE_LOST: Final = ("Host EC2", "Your Spot Task was interrupted")
+# https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+_MISCONFIGURED: Final = "MISCONFIGURATION:"
 
 # Words in Batch's reason -> what to do. Batch gives no codes.
 _ADVICE: Final = {
@@ -68,9 +82,17 @@ _ADVICE: Final = {
     ("do not allow that", "AccessDenied"): """
         The job's role lacks a permission: `rios-awsbatch stack modify` restores the stack's own
         policies; a role of your own needs that of the stack's BatchWorkerRole.""",
-    ("OutOfMemory", "memory usage", "exit code 137"): """
+    ("OutOfMemory", "memory usage"): """
         The container ran out of memory: give the job definition more, or make the blocks
         smaller.""",
+    _MACHINE_LOST: """
+        The machine was taken away, or has broken, each time before the work was done: use more
+        instance types or zones for Spot, On-Demand machines (`rios-awsbatch stack modify --compute
+        ec2`), or smaller blocks.""",
+    ("exit code 137",): """
+        The container was killed, and Batch does not say why: if its memory ran out, give the job
+        definition more, or make the blocks smaller; else its machine was lost, or it did not end in
+        time when it was told to.""",
     ("RESOURCE", "MISCONFIGURATION"): """
         The compute environment cannot run such a job: compare vcpus and memory with its instance
         types.""",
@@ -143,6 +165,32 @@ def copy_with_image(definition: Any, image: str) -> Any:
 def image_of(definition: Any) -> str:
     """Return the image of a job definition's container; empty if it has more than one container."""
     return str(definition.get("containerProperties", {}).get("image", ""))
+
+
+def jobs_named(batch: "BatchClient", job_queue: str, name: str) -> list[Any]:
+    """Return Batch's summaries of the jobs of a name, in every state.
+
+    Args:
+        batch: The client.
+        job_queue: The job queue.
+        name: The name; with ``*`` at its end, all names that begin so.
+    """
+    # With this filter, ListJobs does not look at the state:
+    # https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
+    pages = batch.get_paginator("list_jobs").paginate(
+        jobQueue=job_queue, filters=[{"name": "JOB_NAME", "values": [name]}]
+    )
+    return [job for page in pages for job in page["jobSummaryList"]]
+
+
+def machine_was_lost(job: Any) -> bool:
+    """Say whether a job failed because its machine was reclaimed or broke."""
+    return str(job.get("statusReason", "")).startswith(_MACHINE_LOST)
+
+
+def misconfiguration_in(reasons: Iterable[str]) -> str:
+    """Return the first of Batch's reasons that no waiting mends; empty if there is none."""
+    return next((reason for reason in reasons if reason.startswith(_MISCONFIGURED)), "")
 
 
 def reason_of(job: Any) -> str:

@@ -30,6 +30,8 @@ _CONFIG: Final = Config(
     max_pool_connections=32,
     tcp_keepalive=True,
 )
+# For what is not the same when it is done twice; the caller finds out before it asks again.
+_UNREPEATED: Final = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 _JSON_SERVICES: Final = {"batch", "ecr", "logs", "sqs"}  # the others answer with XML
 _GOOD_STATUS: Final = range(200, 300)
 _HTML: Final = re.compile(rb"\s*<(!doctype\s+)?html", re.IGNORECASE)
@@ -51,7 +53,7 @@ class Clients:
         self.region = region
         self._making = threading.Lock()  # guards `_session` and `_made`
         self._session: boto3.Session | None = None  # reads the user's configuration when made
-        self._made: dict[tuple[str, str], Any] = {}
+        self._made: dict[tuple[str, str, bool], Any] = {}
         self._counting = threading.Lock()  # guards `_requests`
         self._requests: collections.Counter[str] = collections.Counter()
 
@@ -71,6 +73,12 @@ class Clients:
     def batch(self) -> "BatchClient":
         """AWS Batch."""
         client: BatchClient = self._client("batch")
+        return client
+
+    @property
+    def batch_unrepeated(self) -> "BatchClient":
+        """AWS Batch, for SubmitJob: no request is repeated, as nothing tells a repetition."""
+        client: BatchClient = self._client("batch", repeats=False)
         return client
 
     @property
@@ -101,14 +109,15 @@ class Clients:
         with self._counting:
             return self._requests.total()
 
-    def _client(self, service: Any, region: str | None = None) -> Any:
-        identity = (service, region or self.region)
+    def _client(self, service: Any, region: str | None = None, *, repeats: bool = True) -> Any:
+        identity = (service, region or self.region, repeats)
         if identity not in self._made:
             session = self._opened_session()
             session.get_credentials()  # a request, perhaps: not under the lock
             with self._making:
                 if identity not in self._made:
-                    client = session.client(service, region_name=identity[1], config=_CONFIG)
+                    config = _CONFIG if repeats else _UNREPEATED
+                    client = session.client(service, region_name=identity[1], config=config)
                     client.meta.events.register("before-send", self._count)
                     # Two wildcards go before botocore's own "before-parse.s3.*", which takes HTML
                     # for an error within S3.

@@ -20,6 +20,7 @@ __all__ = [
     "is_missing_queue",
     "is_missing_stack",
     "is_passing",
+    "is_refused",
     "sentence_for",
 ]
 
@@ -157,6 +158,14 @@ def is_missing_stack(error: Exception) -> bool:
     a ValidationError.
     """
     return error_code(error) == "ValidationError"
+
+
+def is_refused(error: Exception) -> bool:
+    """Say whether AWS has answered that it does not do it, now or ever; else it may be done."""
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return 0 < status < _SERVER_ERROR
 
 
 def is_passing(error: Exception) -> bool:

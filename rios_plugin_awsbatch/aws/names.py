@@ -9,18 +9,22 @@ from rios_plugin_awsbatch.errors import StackError
 
 __all__ = [
     "ARCHIVE",
+    "INVENTORY",
     "RECORD",
     "RUNS",
     "RUN_ID",
     "SUBMISSIONS",
     "Role",
     "archive_key",
+    "inventory_key",
     "name_of",
     "new_run_id",
     "queue_name",
     "queue_pattern",
     "queue_prefix",
     "record_key",
+    "run_of_job",
+    "run_of_queue",
     "run_prefix",
     "submission_prefix",
     "workers_job_name",
@@ -30,10 +34,13 @@ Role = Literal["tasks", "results"]
 
 RUNS: Final = "runs/"
 SUBMISSIONS: Final = "submissions/"
+INVENTORY: Final = "run.json"
 ARCHIVE: Final = "files.tar.gz"
 RECORD: Final = "record.json"
 # As `new_run_id` makes them, for runs and submissions.
 RUN_ID: Final = r"\d{8}T\d{6}-[0-9a-f]{8}"
+_WORKERS_JOB: Final = re.compile(f"rios-({RUN_ID})(?:-\\d+)?")
+_RUN_QUEUE: Final = re.compile(f".+[Rr]un-({RUN_ID})-(?:tasks|results)")
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 _QUEUE_CHARACTERS: Final = 80
 # What a template other than this package's leaves of a stack's name, which may be long.
@@ -48,6 +55,11 @@ def new_run_id() -> str:
 def run_prefix(run_id: str) -> str:
     """Return the prefix of a run's objects in the stack's bucket."""
     return f"{RUNS}{run_id}/"
+
+
+def inventory_key(run_id: str) -> str:
+    """Return the key of a run's inventory, which main renews while it lives."""
+    return f"{run_prefix(run_id)}{INVENTORY}"
 
 
 def submission_prefix(identity: str) -> str:
@@ -99,9 +111,26 @@ def queue_pattern(prefix: str) -> re.Pattern[str]:
     return re.compile(f"{re.escape(prefix)}{RUN_ID}-(tasks|results)")
 
 
-def workers_job_name(run_id: str) -> str:
-    """Return the name of the Batch job of a run's workers."""
-    return f"rios-{run_id}"
+def workers_job_name(run_id: str, launch: int) -> str:
+    """Return the name of a Batch job of a run's workers.
+
+    Args:
+        run_id: The run's id.
+        launch: Which of the run's jobs, from 1. So no other job has the name.
+    """
+    return f"rios-{run_id}-{launch}"
+
+
+def run_of_job(name: str) -> str | None:
+    """Return the id of the run whose workers a job is, by its name; None if it is no run's."""
+    found = _WORKERS_JOB.fullmatch(name)
+    return None if found is None else found.group(1)
+
+
+def run_of_queue(name: str) -> str | None:
+    """Return the id of the run that a queue belongs to, by its name; None if it is no run's."""
+    found = _RUN_QUEUE.fullmatch(name)
+    return None if found is None else found.group(1)
 
 
 def name_of(arn: str) -> str:

@@ -86,14 +86,14 @@ def opened_jobs() -> OpenedStack:
     return opened_stack("bucket", "job_queue", "main_definition", "job_definition")
 
 
-def follow_job(opened: OpenedStack, job_id: str) -> int:
+def follow_job(opened: OpenedStack, job_id: str, *, new: bool = False) -> int:
     """Show a job's log until it ends, or until Ctrl-C.
 
     Returns:
         The exit status of the job, or of Ctrl-C.
     """
     try:
-        ending = follow(opened.clients, opened.stack, job_id, click.echo, note)
+        ending = follow(opened.clients, opened.stack, job_id, click.echo, note, new=new)
     except KeyboardInterrupt:
         _offer_to_end(opened, job_id)
         return INTERRUPTED

@@ -112,7 +112,7 @@ def submit(  # noqa: PLR0913 - the options of a command
     what = f"{arguments[0]} ({job.size / 1024:.1f} KiB)" if script else "The image's own script"
     note(f"{what} is job {job.job_id} on {stack}, in image {job.image}")
     if follow:
-        sys.exit(follow_job(opened, job.job_id))
+        sys.exit(follow_job(opened, job.job_id, new=True))
     note(
         f"rios-awsbatch logs --follow {job.job_id} shows its log, "
         f"rios-awsbatch cancel {job.job_id} ends it."

@@ -7,10 +7,10 @@ import re
 import time
 from typing import Any, Final, Literal, TypeAlias
 
-from rios_plugin_awsbatch.aws.batch import ENDED, STATES
+from rios_plugin_awsbatch.aws.batch import ENDED, STATES, UNKNOWN_SECONDS
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
-from rios_plugin_awsbatch.aws.names import name_of
+from rios_plugin_awsbatch.aws.names import name_of, run_of_job
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import SubmissionError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -21,6 +21,7 @@ __all__ = ["JobLine", "cancel", "describe", "find", "listed"]
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:\d+)?")
 _SHORTEST: Final = 4  # characters of an id's beginning
+_PERHAPS_NEW_SECONDS, _PAUSE_SECONDS = 3.0, 0.5
 
 Kind: TypeAlias = Literal["main", "workers", "other"]
 
@@ -66,8 +67,8 @@ def listed(
     oldest = None if ended_within is None else (time.time() - ended_within) * 1000
     with explained(SubmissionError, f"Cannot list the jobs of {stack}"):
         pages = clients.batch.get_paginator("list_jobs")
-        found: list[Any] = [
-            job
+        found: list[tuple[str, Any]] = [
+            (queue, job)
             for queue in stack.queues
             for state in STATES
             for page in pages.paginate(jobQueue=queue, jobStatus=state)
@@ -75,11 +76,11 @@ def listed(
         ]
     # A job that changes its state meanwhile is listed twice: the later state counts.
     by_id = {
-        job["jobId"]: job
-        for job in found
+        job["jobId"]: (queue, job)
+        for queue, job in found
         if oldest is None or job.get("stoppedAt", oldest) >= oldest
     }
-    lines = [_line(job, stack) for job in by_id.values()]
+    lines = [_line(job, queue, stack) for queue, job in by_id.values()]
     return sorted(lines, key=lambda line: line.created, reverse=True)
 
 
@@ -114,22 +115,35 @@ def find(clients: Clients, stack: StackOutputs, wanted: str) -> str:
 
 
 def describe(
-    clients: Clients, stack: StackOutputs, job_id: str, patience: Patience | None = None
+    clients: Clients,
+    stack: StackOutputs,
+    job_id: str,
+    patience: Patience | None = None,
+    *,
+    new: bool = False,
 ) -> Any:
     """Return Batch's description of a job of this stack.
+
+    Batch may not describe a job that it has just taken: it is asked again for a moment.
 
     Args:
         clients: The AWS clients.
         stack: The stack.
         job_id: Batch's id of the job.
         patience: Waits out an outage; without it, an outage is an error.
+        new: Whether the job is known to exist: then it is asked for longer.
 
     Raises:
         SubmissionError: There is no such job, it belongs to another stack, or AWS does not answer.
     """
     request = functools.partial(clients.batch.describe_jobs, jobs=[job_id])
-    with explained(SubmissionError, f"Cannot look at job {job_id}"):
-        jobs: list[Any] = (patience.call(request) if patience else request())["jobs"]
+    deadline = time.monotonic() + (UNKNOWN_SECONDS if new else _PERHAPS_NEW_SECONDS)
+    while True:
+        with explained(SubmissionError, f"Cannot look at job {job_id}"):
+            jobs: list[Any] = (patience.call(request) if patience else request())["jobs"]
+        if jobs or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE_SECONDS)
     if not jobs:
         raise SubmissionError(
             f"Batch does not know job {job_id}; it forgets a job some days after its end."
@@ -159,14 +173,14 @@ def cancel(clients: Clients, stack: StackOutputs, job_id: str) -> bool:
     return True
 
 
-def _line(job: Any, stack: StackOutputs) -> JobLine:
+def _line(job: Any, queue: str, stack: StackOutputs) -> JobLine:
     seconds = None
     if job.get("startedAt"):
         seconds = job.get("stoppedAt", time.time() * 1000) / 1000 - job["startedAt"] / 1000
     return JobLine(
         job_id=job["jobId"],
         name=job["jobName"],
-        kind=_kind(name_of(job.get("jobDefinition", "")), stack),
+        kind=_kind(job, queue, stack),
         status=_status(job),
         size=job.get("arrayProperties", {}).get("size") or 1,
         created=dt.datetime.fromtimestamp(job["createdAt"] / 1000, dt.timezone.utc),
@@ -175,7 +189,12 @@ def _line(job: Any, stack: StackOutputs) -> JobLine:
     )
 
 
-def _kind(definition: str, stack: StackOutputs) -> Kind:
+def _kind(job: Any, queue: str, stack: StackOutputs) -> Kind:
+    if run_of_job(job["jobName"]) is not None:
+        return "workers"
+    definition = name_of(job.get("jobDefinition", ""))
+    if not definition:  # AWS leaves it out (aws/aws-sdk#588)
+        return "main" if queue == stack.main_queue != stack.job_queue else "other"
     main, script = name_of(stack.main_definition), name_of(stack.script_definition)
     # `definition_for` names the copy for another image after the main definition.
     if definition in {main, script or main} or definition.startswith(f"{main}-"):

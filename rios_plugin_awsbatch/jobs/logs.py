@@ -54,12 +54,14 @@ def log_lines(clients: Clients, stack: StackOutputs, job_id: str) -> Iterator[st
     yield from reader.new_lines()
 
 
-def follow(
+def follow(  # noqa: PLR0913 - what it follows, and how it tells
     clients: Clients,
     stack: StackOutputs,
     job_id: str,
     show: Callable[[str], None],
     note: Callable[[str], None],
+    *,
+    new: bool = False,
 ) -> Ending:
     """Show what a job logs, until it has ended.
 
@@ -71,6 +73,7 @@ def follow(
         job_id: The job.
         show: Called with each line of its log.
         note: Called with each change of its state.
+        new: Whether the job has just been submitted.
 
     Returns:
         How it ended.
@@ -83,7 +86,8 @@ def follow(
     noted = ""
     ended_at: float | None = None
     while True:
-        job = describe(clients, stack, job_id, patience)
+        job = describe(clients, stack, job_id, patience, new=new)
+        new = True  # it exists
         _refuse_array(job)
         ended = job["status"] in ENDED
         if not ended and _state(job) != noted:

@@ -19,12 +19,14 @@ from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained
 from rios_plugin_awsbatch.aws.names import archive_key, new_run_id, submission_prefix
 from rios_plugin_awsbatch.errors import SettingsError, SubmissionError
+from rios_plugin_awsbatch.run.labels import labels
 from rios_plugin_awsbatch.settings import Settings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.store import PayloadStore
 from rios_plugin_awsbatch.wire.variables import env_items, looks_secret, resolved
 
 from .definitions import definition_for, wanted_image
+from .once import SUBMISSION_TAG, SubmittedOnce
 from .pack import Script, pack
 from .record import SubmissionRecord, write_record
 
@@ -114,7 +116,11 @@ def submit(
             if recorded:
                 write_record(clients, stack.bucket, identity, record)
             name = _job_name(script.path.stem if script else image.rpartition("/")[2])
-            job_id = _submit_job(clients, stack, name, definition.arn, environment, options)
+            request = _request(stack, name, definition.arn, environment, options)
+            tags = {SUBMISSION_TAG: identity, **labels(script=name)}
+            job = SubmittedOnce(clients, identity, {**request, "tags": tags, "propagateTags": True})
+            undo.callback(job.end_unknown)
+            job_id = job.submit()
         undo.pop_all()
     if recorded:
         # A record without a job would be taken for a submission that failed, and swept.
@@ -196,28 +202,26 @@ def _refuse_secrets(variables: Iterable[tuple[str, str]]) -> None:
         )
 
 
-def _submit_job(  # noqa: PLR0913, PLR0917 - each is one fact about the job
-    clients: Clients,
+def _request(
     stack: StackOutputs,
     name: str,
     definition: str,
     environment: dict[str, str],
     options: JobOptions,
-) -> str:
+) -> dict[str, Any]:
     overrides = container_overrides(environment, options.vcpus, options.memory)
     if options.command:
         overrides["command"] = list(options.command)
     timeout: Any = {}
     if options.timeout is not None:
         timeout["timeout"] = {"attemptDurationSeconds": options.timeout}
-    answer = clients.batch.submit_job(
-        jobName=name,
-        jobQueue=stack.queues[0],
-        jobDefinition=definition,
-        containerOverrides=overrides,
+    return {
+        "jobName": name,
+        "jobQueue": stack.queues[0],
+        "jobDefinition": definition,
+        "containerOverrides": overrides,
         **timeout,
-    )
-    return answer["jobId"]
+    }
 
 
 def _job_name(name: str) -> str:

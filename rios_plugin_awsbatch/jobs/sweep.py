@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempted
-from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED
+from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED, UNKNOWN_SECONDS
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import error_code
 from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
-from rios_plugin_awsbatch.run.sweep import STALE_SECONDS
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .record import SubmissionRecord, read_record
@@ -23,6 +22,7 @@ __all__ = ["sweep_submission_of", "sweep_submissions"]
 
 log = logging.getLogger(__name__)
 
+STALE_SECONDS: Final = 1800.0  # for a submission that has not come to its job
 _DENIED: Final = ("AccessDeniedException", "AccessDenied")
 
 
@@ -37,17 +37,17 @@ def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
         The ids of the submissions.
     """
     records = _records(clients, bucket)
-    jobs = {identity: record.job for identity, record in records.items() if record.job is not None}
-    unfinished = _unfinished(clients.batch, list(jobs.values()))
-    over = [
-        identity
-        for identity in records
-        if (
-            jobs[identity] not in unfinished
-            if identity in jobs
-            else _age(clients, bucket, identity) > STALE_SECONDS
-        )
-    ]
+    states = _states(clients.batch, [record.job for record in records.values() if record.job])
+
+    def is_over(identity: str) -> bool:
+        job = records[identity].job
+        if job in states:
+            return states[job] in ENDED
+        # Batch has forgotten the job, or does not know it yet; or it has never been submitted.
+        needed = STALE_SECONDS if job is None else UNKNOWN_SECONDS
+        return _age(clients, bucket, identity) > needed
+
+    over = [identity for identity in records if is_over(identity)]
     for identity in over:
         _sweep(clients, bucket, identity, records[identity])
     return over
@@ -103,13 +103,12 @@ def _records(clients: Clients, bucket: str) -> dict[str, SubmissionRecord]:
     }
 
 
-def _unfinished(batch: "BatchClient", jobs: list[str]) -> set[str]:
-    """Return the jobs that have not ended; a job that Batch has forgotten has."""
+def _states(batch: "BatchClient", jobs: list[str]) -> dict[str | None, str]:
+    """Return the states of those jobs that Batch knows."""
     return {
-        job["jobId"]
+        job["jobId"]: job["status"]
         for part in in_batches(jobs, DESCRIBED_JOBS)
         for job in batch.describe_jobs(jobs=part)["jobs"]
-        if job["status"] not in ENDED
     }
 
 

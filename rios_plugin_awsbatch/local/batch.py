@@ -47,6 +47,7 @@ class _Backend(BatchBackend):
             ClientException: AWS Batch would refuse the request, or the embedded AWS cannot do it.
         """
         queue = self._queue(request.get("jobQueue") or "")
+        require(queue.state == "ENABLED", f"Job queue {queue.name} is disabled")
         definition = self._definition(request.get("jobDefinition") or "")
         job = self._array(job_spec(request, queue, definition), array_size(request))
         self.tag_resource(job.arn, request.get("tags") or {})

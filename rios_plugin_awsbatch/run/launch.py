@@ -1,14 +1,20 @@
-"""Workers as one AWS Batch job: submitted, watched, ended. Workers start in no other way."""
+"""Workers as one AWS Batch job, and the job queue that they are on, as Batch tells of them."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from rios_plugin_awsbatch.aws.batch import ENDED, container_overrides, reason_of
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, sentence_for
-from rios_plugin_awsbatch.errors import WorkersError
+from rios_plugin_awsbatch.aws.attempts import attempted
+from rios_plugin_awsbatch.aws.batch import (
+    ENDED,
+    UNFINISHED,
+    UNKNOWN_SECONDS,
+    container_overrides,
+    machine_was_lost,
+    reason_of,
+)
 from rios_plugin_awsbatch.settings import Settings, WorkerSettings, variables
-from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -20,13 +26,13 @@ __all__ = [
     "QueueLoad",
     "WorkerJob",
     "load_of_queue",
-    "submit_workers",
     "worker_overrides",
 ]
 
 # https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
 LOOKED_AT: Final = 3  # of workers in the same state
+DESCRIBED_SECONDS, DESCRIBE_PAUSE = 5.0, 0.5  # until Batch describes a new job, mostly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +43,13 @@ class JobState:
         counts: How many workers are in each of Batch's states.
         reasons: Why those that failed did, each reason once.
         waiting: What Batch says about those that have not started, each reason once.
+        reclaimed: How many of those that failed have lost their machine, as far as Batch tells.
     """
 
     counts: Mapping[str, int]
     reasons: tuple[str, ...]
     waiting: tuple[str, ...]
+    reclaimed: int = 0
 
     @property
     def unfinished(self) -> int:
@@ -55,18 +63,27 @@ class JobState:
 
 
 class WorkerJob:
-    """A submitted job of one or more workers.
+    """A submitted job of one or more workers; one thread at a time asks for its state.
 
     Args:
         batch: The client.
         job_id: Batch's id of the job.
         size: How many workers it has.
+
+    Attributes:
+        job_id: As given.
+        size: As given.
+        described: Whether Batch has described it.
     """
 
     def __init__(self, batch: "BatchClient", job_id: str, size: int) -> None:
         self._batch = batch
         self.job_id = job_id
         self.size = size
+        self.described = False
+        self._known = time.monotonic()  # when Batch knew it last; at first, when it took it
+        self._latest = JobState({"SUBMITTED": size}, (), ())
+        self._failed: list[Any] = []  # Batch's summaries of the workers that failed
 
     def state(self, *, why_waiting: bool = False) -> JobState:
         """Ask Batch how the workers are.
@@ -75,25 +92,39 @@ class WorkerJob:
             why_waiting: Whether to ask about those of an array that wait, which is a request more.
         """
         jobs = self._batch.describe_jobs(jobs=[self.job_id])["jobs"]
-        if not jobs:  # Batch forgets a job a week after its end
-            return JobState({"FAILED": self.size}, (f"Batch does not know job {self.job_id}",), ())
-        job: Any = jobs[0]
-        if self.size < ARRAY_MIN:
-            counts = {job["status"]: 1}
-        else:
-            counts = dict(job.get("arrayProperties", {}).get("statusSummary", {}))
-            if not any(counts.values()):  # the children are not there yet
-                counts = {job["status"]: self.size}
-        reasons = self._reasons(job) if counts.get("FAILED") else ()
+        if jobs:
+            self._known, self.described = time.monotonic(), True
+            self._latest = self._state_of(jobs[0], why_waiting=why_waiting)
+        elif time.monotonic() - self._known > UNKNOWN_SECONDS:
+            # Batch forgets a job a week after its end.
+            reason = f"Batch does not know job {self.job_id}"
+            self._latest = JobState({"FAILED": self.size}, (reason,), ())
+        return self._latest
+
+    def _state_of(self, job: Any, *, why_waiting: bool) -> JobState:
+        counts = {job["status"]: 1} if self.size < ARRAY_MIN else _counts(job, self.size)
+        failed = self._failed_ones(job, counts.get("FAILED", 0))
         waiting = [job]
         if why_waiting and counts.get("RUNNABLE") and self.size >= ARRAY_MIN:
             waiting += self._children("RUNNABLE")
         said = (one.get("statusReason") for one in waiting)
-        return JobState(counts, reasons, tuple(dict.fromkeys(filter(None, said))))
+        return JobState(
+            counts,
+            tuple(dict.fromkeys(reason_of(one) for one in failed)),
+            tuple(dict.fromkeys(filter(None, said))),
+            sum(machine_was_lost(one) for one in failed),
+        )
 
-    def _reasons(self, job: Any) -> tuple[str, ...]:
-        failed = [job] if self.size < ARRAY_MIN else self._children("FAILED")
-        return tuple(dict.fromkeys(reason_of(one) for one in failed))
+    def _failed_ones(self, job: Any, count: int) -> list[Any]:
+        """Return what Batch says of the workers that failed; it is asked when there are more."""
+        if count and self.size < ARRAY_MIN:
+            return [job]
+        if count > len(self._failed):
+            pages = self._batch.get_paginator("list_jobs").paginate(
+                arrayJobId=self.job_id, jobStatus="FAILED"
+            )
+            self._failed = [child for page in pages for child in page["jobSummaryList"]]
+        return self._failed
 
     def _children(self, status: "JobStatusType") -> list[Any]:
         listed = self._batch.list_jobs(arrayJobId=self.job_id, jobStatus=status)
@@ -107,52 +138,39 @@ class WorkerJob:
         described = self._batch.describe_jobs(jobs=ids)["jobs"] if ids else []
         return [job for job in described if job["status"] == status]
 
-    def terminate(self, reason: str) -> None:
-        """End all workers that have not ended yet."""
-        self._batch.terminate_job(jobId=self.job_id, reason=reason)
+    def end(self, reason: str) -> bool:
+        """End all workers that have not ended yet; say whether that is certain.
+
+        Args:
+            reason: Why, for Batch's record.
+        """
+        with attempted(self.job_id, "end it", kind="job"):
+            self._batch.terminate_job(jobId=self.job_id, reason=reason)
+            deadline = time.monotonic() + DESCRIBED_SECONDS
+            while not self.described:  # Batch may not have heard of what it has just taken
+                if self._batch.describe_jobs(jobs=[self.job_id])["jobs"]:
+                    self._batch.terminate_job(jobId=self.job_id, reason=reason)
+                    self.described = True
+                elif time.monotonic() > deadline:
+                    return False
+                else:
+                    time.sleep(DESCRIBE_PAUSE)
+            return True
+        return False
 
 
-def submit_workers(
-    batch: "BatchClient", stack: StackOutputs, name: str, count: int, overrides: Any
-) -> Iterator[WorkerJob]:
-    """Start `count` workers, as the jobs are taken from the iterator.
-
-    Args:
-        batch: The client.
-        stack: Names the job queue and the job definition.
-        name: The job's name.
-        count: How many workers.
-        overrides: The containers', from `worker_overrides`.
-
-    Yields:
-        The jobs: one, unless there are more workers than an array may have.
-
-    Raises:
-        WorkersError: Batch does not take the job.
-        botocore.exceptions.BotoCoreError: Batch cannot be reached for the time being.
-    """
-    while count > 0:
-        size = min(count, ARRAY_MAX)
-        if 0 < count - size < ARRAY_MIN:
-            size -= 1
-        array: Any = {"arrayProperties": {"size": size}} if size >= ARRAY_MIN else {}
-        try:
-            response = batch.submit_job(
-                jobName=name,
-                jobQueue=stack.job_queue,
-                jobDefinition=stack.job_definition,
-                containerOverrides=overrides,
-                **array,
-            )
-        except AWS_ERRORS as error:
-            if is_passing(error):
-                raise
-            raise WorkersError(
-                f"Batch does not take the workers' job (queue {stack.job_queue}, definition "
-                f"{stack.job_definition} of {stack}): {sentence_for(error)}"
-            ) from error
-        yield WorkerJob(batch, response["jobId"], size)
-        count -= size
+def _counts(job: Any, size: int) -> dict[str, int]:
+    """Return how many children of an array are in each state, though Batch's sums may be late."""
+    said = job.get("arrayProperties", {}).get("statusSummary", {})
+    counts = {status: number for status, number in said.items() if number}
+    missing = size - sum(counts.values())
+    if job["status"] in ENDED:  # with its last child
+        late = missing + sum(counts.pop(status, 0) for status in UNFINISHED)
+        if late > 0:
+            counts[job["status"]] = counts.get(job["status"], 0) + late
+    elif missing > 0:  # they are not there yet
+        counts[job["status"]] = counts.get(job["status"], 0) + missing
+    return counts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,29 +1,30 @@
 """What a run owns in AWS: two queues, and a prefix in the stack's bucket.
 
 They are made when the run begins, and are gone when it ends. The prefix is ``runs/<run id>/``. The
-`Inventory` there names the queues and jobs. Main rewrites it while it lives. If it has not been
-rewritten for a while, main has died, and the next run sweeps what is left (sweep.py).
+`Inventory` there names the queues and jobs before they are made. Main renews it while it lives. If
+it has not been renewed for long, main has died, and another run sweeps what is left (sweep.py).
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue
-from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
+from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue, is_refused
+from rios_plugin_awsbatch.aws.names import INVENTORY, Role, queue_name, run_prefix, workers_job_name
 from rios_plugin_awsbatch.errors import StackError
-from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
+from rios_plugin_awsbatch.settings import INLINE_MARGIN, RENEWALS, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire.exchange import Exchange, connect
 from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, SURE_SECONDS, MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .inventory import INVENTORY, Inventory
+from .inventory import Inventory, Renewal
+from .labels import labels
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -46,6 +47,9 @@ class RunResources:
         stack: The stack's outputs.
         clients: The AWS clients.
         key: The run's key.
+
+    Attributes:
+        inventory: Names them. It is renewed until they are deleted.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class RunResources:
         self._key = key
         self._store = PayloadStore(clients.s3, stack.bucket, run_prefix(key.run))
         self._stored = False
+        self._urls: dict[Role, str] = {}
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self.inventory = Inventory(self._store)
+        self._renewal = Renewal(key.run, self.inventory, settings.main_timeout / RENEWALS)
 
     def make(self) -> Exchange:
         """Make them, all or none.
@@ -70,11 +76,10 @@ class RunResources:
             StackError: The bucket or a queue is missing or may not be used, or another run uses a
                 given queue.
         """
+        given = (self._settings.in_queue, self._settings.out_queue)
         try:
-            with explained(StackError, f"Cannot use bucket {self._stack.bucket} of {self._stack}"):
-                self.inventory.write()
-            self._stored = True
-            given = (self._settings.in_queue, self._settings.out_queue)
+            self._record(() if given[0] and given[1] else _ROLES)
+            self._renewal.start()
             if given[0] and given[1]:
                 return self._with_queues((given[0], given[1]), self._take(given[0], given[1]))
             return self._with_queues(self._create(), self._settings.inline_limit)
@@ -88,14 +93,32 @@ class RunResources:
         What cannot be deleted is logged. Then the inventory stays, and the sweep tries again.
         """
         undo, self._undo = self._undo[::-1], []
-        kept = INVENTORY
+        deleted = False
         try:
-            if attempt_all(self._key.run, undo):
-                kept = ""
+            deleted = attempt_all(self._key.run, undo)
         finally:
+            self._renewal.close()
             if self._stored:
+                stays = self.inventory.end(complete=deleted)
                 with attempted(self._key.run, "delete the run's objects"):
-                    self._store.clear(keep=kept)
+                    self._store.clear(keep=INVENTORY if stays else "")
+
+    def _record(self, roles: Sequence[Role]) -> None:
+        """Write down what is to be made."""
+        self._stored = True  # an interrupt may come when it is, and before we know
+        with explained(StackError, f"Cannot use bucket {self._stack.bucket} of {self._stack}"):
+            try:
+                self.inventory.write(
+                    queues=[self._queue_name(role) for role in roles],
+                    job_queue=self._stack.job_queue,
+                    launches=[workers_job_name(self._key.run, 1)],
+                )
+            except botocore.exceptions.ClientError as error:
+                self._stored = not is_refused(error)
+                raise
+
+    def _queue_name(self, role: Role) -> str:
+        return queue_name(self._stack.queue_prefix, self._key.run, role)
 
     def _with_queues(self, urls: tuple[str, str], inline_limit: int) -> Exchange:
         return connect(
@@ -108,18 +131,29 @@ class RunResources:
         )
 
     def _create(self) -> tuple[str, str]:
-        created: list[str] = []
         for role in _ROLES:
-            with explained(StackError, f"Cannot use a queue for the {role} of run {self._key.run}"):
-                name = queue_name(self._stack.queue_prefix, self._key.run, role)
-                url = self._clients.sqs.create_queue(QueueName=name, Attributes=_QUEUE_ATTRIBUTES)[
-                    "QueueUrl"
-                ]
-            created.append(url)
-            delete = functools.partial(delete_queue, self._clients, url)
+            delete = functools.partial(self._delete_queue, role)
             self._undo.append((f"delete the queue of {role}", delete))
-            self.inventory.write(queues=created)
-        return created[0], created[1]
+            with explained(StackError, f"Cannot use a queue for the {role} of run {self._key.run}"):
+                try:
+                    self._urls[role] = self._create_queue(role)
+                except botocore.exceptions.ClientError as error:
+                    if is_refused(error):  # there is none
+                        self._undo.pop()
+                    raise
+        return self._urls["tasks"], self._urls["results"]
+
+    def _create_queue(self, role: Role) -> str:
+        return self._clients.sqs.create_queue(
+            QueueName=self._queue_name(role),
+            Attributes=_QUEUE_ATTRIBUTES,
+            tags=labels(run_id=self._key.run),
+        )["QueueUrl"]
+
+    def _delete_queue(self, role: Role) -> None:
+        # If the answer was lost, or an interrupt came, the same request tells the queue's address.
+        url = self._urls.get(role) or self._create_queue(role)
+        delete_queue(self._clients, url)
 
     def _take(self, *urls: str) -> int:
         """Take queues that exist; return how many bytes of payload fit into their messages."""

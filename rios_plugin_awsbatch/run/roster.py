@@ -30,6 +30,7 @@ class Roster:
         self._gone: set[str] = set()
         self._ready_since_launch = False
         self._requests: dict[str, int] = {}
+        self._replies = 0
         self._reasons: tuple[str, ...] = ()
         self._last_words: dict[str, None] = {}
 
@@ -63,8 +64,9 @@ class Roster:
         hooks.call("rios_awsbatch_worker_changed", record)
 
     def note_requests(self, worker: str, requests: int) -> int:
-        """Note how many AWS requests a worker has made so far; return how many are new."""
+        """Note a reply, and how many AWS requests its worker has made; return how many are new."""
         with self._changed:
+            self._replies += 1
             before = self._requests.get(worker, 0)
             self._requests[worker] = max(requests, before)
             return max(requests - before, 0)
@@ -99,6 +101,12 @@ class Roster:
         """Whether one of the workers started last has been ready."""
         with self._changed:
             return self._ready_since_launch
+
+    @property
+    def replies(self) -> int:
+        """How many tasks workers have answered so far."""
+        with self._changed:
+            return self._replies
 
     @property
     def requests(self) -> int:

@@ -14,8 +14,9 @@ The threads of main, beside those that submit::
                    downloads, unpickles,    receives, verifies                   |
                    settles, deletes  <------------------------------------------ S3
 
-    watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory, gives up
-        the workers of a run that has no user
+    watcher (1): looks at the Batch jobs, submits missing ones, gives up the workers of a run that
+        has no user
+    renewal (1): renews the inventory, by which workers see that main is alive
     sweeper (1): deletes what dead runs left, once
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
@@ -137,22 +138,23 @@ class Run:
         self._roster = Roster(self.run_id)
         self._pending = Pending(exchange, self._roster, self._totals)
         self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
-        inventory = resources.inventory
         self._workforce = Workforce(
             clients.batch,
             stack,
             self.run_id,
             worker_overrides(settings, stack.bucket, exchange, secret),
             self._roster,
-            inventory,
+            resources.inventory,
             wanted=workers,
             replacements=settings.max_attempts,
             startup_timeout=settings.startup_timeout,
+            wait_for_capacity=settings.wait_for_capacity,
             last_words=functools.partial(last_words, clients),
+            submit_job=clients.batch_unrepeated.submit_job,
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
+            self.run_id, self._pending, self._workforce, self._roster, self._unused
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(

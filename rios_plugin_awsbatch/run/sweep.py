@@ -1,22 +1,27 @@
-"""What dead runs left behind: found by their inventories, deleted by the next run.
+"""What dead runs left behind: found by their inventories, deleted by another run.
 
-A run is dead if its main has ended, which is known at once on the same machine, or is silent.
+A run is dead if its main has ended, which is known at once on the same machine, or is silent and
+has no worker that computes. A main that only sleeps finds what it left when it wakes within a day.
+
+An inventory is not obeyed: only queues and jobs are deleted that bear the run's id in their names.
 """
 
+import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
+from rios_plugin_awsbatch.aws.batch import UNKNOWN_SECONDS
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import error_code
-from rios_plugin_awsbatch.aws.names import RUNS, run_prefix
+from rios_plugin_awsbatch.aws.names import INVENTORY, RUNS, inventory_key, run_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .inventory import INVENTORY, REWRITE_SECONDS
+from .leftovers import Leftovers, find_leftovers
 from .owner import has_ended
 from .resources import delete_queue
 
@@ -24,7 +29,24 @@ __all__ = ["STALE_SECONDS", "sweep"]
 
 log = logging.getLogger(__name__)
 
-STALE_SECONDS: Final = 6 * REWRITE_SECONDS
+# Workers end within minutes when main is silent, so what is left costs next to nothing. A laptop
+# may sleep over night.
+STALE_SECONDS: Final = 24 * 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Silence:
+    """What is known of a run that may be dead.
+
+    Attributes:
+        record: What its inventory says.
+        seconds: Since somebody has written there.
+        ended: Whether main is known to have ended.
+    """
+
+    record: Mapping[str, Any]
+    seconds: float
+    ended: bool
 
 
 def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS) -> list[str]:
@@ -33,60 +55,69 @@ def sweep(clients: Clients, bucket: str, *, stale_seconds: float = STALE_SECONDS
     Args:
         clients: The AWS clients.
         bucket: The stack's bucket.
-        stale_seconds: How long a run's inventory has not been rewritten, if it is not known
-            whether its main has ended.
+        stale_seconds: How long a run's inventory has not been renewed, if it is not known whether
+            its main has ended.
 
     Returns:
         The ids of the runs that were swept.
     """
     swept = []
     for run_id in folders_in(clients.s3, bucket, RUNS):
-        inventory = _inventory_of_dead(clients, bucket, run_id, stale_seconds)
-        if inventory is None:
-            continue
-        steps: list[tuple[str, Callable[[], object]]] = [
-            (f"end job {job}", functools.partial(_terminate, clients, job))
-            for job in inventory.get("jobs", [])
-        ]
-        steps += [
-            (f"delete queue {url}", functools.partial(delete_queue, clients, url))
-            for url in inventory.get("queues", [])
-        ]
-        kept = "" if attempt_all(run_id, steps) else INVENTORY  # which names what is left
-        with attempted(run_id, "delete its objects"):
-            PayloadStore(clients.s3, bucket, run_prefix(run_id)).clear(keep=kept)
-        log.info("run=%s swept: its main died", run_id)
-        swept.append(run_id)
+        with attempted(run_id, "sweep it"):  # one odd record must not keep the others
+            if _sweep_if_dead(clients, bucket, run_id, stale_seconds):
+                swept.append(run_id)
     return swept
 
 
-def _inventory_of_dead(
-    clients: Clients, bucket: str, run_id: str, stale_seconds: float
-) -> dict[str, Any] | None:
-    """Return the inventory of a dead run, or None for one that may live."""
+def _sweep_if_dead(clients: Clients, bucket: str, run_id: str, stale_seconds: float) -> bool:
+    silence = _silence_of(clients, bucket, run_id)
+    if not silence.ended and silence.seconds < stale_seconds:
+        return False
+    left = find_leftovers(clients, run_id, silence.record)
+    if not silence.ended and left.working:
+        log.info("run=%s is silent, but its workers are not: it is left alone", run_id)
+        return False
+    steps: list[tuple[str, Callable[[], object]]] = [
+        (f"end job {job}", functools.partial(_terminate, clients, job)) for job in left.jobs
+    ]
+    steps += [
+        (f"delete queue {url}", functools.partial(delete_queue, clients, url))
+        for url in left.queues
+    ]
+    complete = attempt_all(run_id, steps) and _is_all(left, silence.seconds)
+    with attempted(run_id, "delete its objects"):
+        # The inventory stays while anything is left that it names.
+        kept = "" if complete else INVENTORY
+        PayloadStore(clients.s3, bucket, run_prefix(run_id)).clear(keep=kept)
+    log.info("run=%s swept: its main died", run_id)
+    return True
+
+
+def _is_all(left: Leftovers, seconds: float) -> bool:
+    """Say whether nothing can come to light that was made at the last moment."""
+    return not left.missing or seconds > UNKNOWN_SECONDS
+
+
+def _silence_of(clients: Clients, bucket: str, run_id: str) -> _Silence:
     answer: Any
-    prefix = run_prefix(run_id)
     try:
-        answer = clients.s3.get_object(Bucket=bucket, Key=prefix + INVENTORY)
-        touched, text = answer["LastModified"], answer["Body"].read()
+        answer = clients.s3.get_object(Bucket=bucket, Key=inventory_key(run_id))
+        record = _content(answer["Body"].read())
+        seconds = age_of(answer["LastModified"], answer)
+        return _Silence(record, seconds, bool(record.get("over")) or has_ended(record))
     except clients.s3.exceptions.ClientError as error:
         if error_code(error) != "NoSuchKey":
             raise
-        # The run's end was cut short after its inventory was deleted: only objects can be left.
-        answer = clients.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
-        touched, text = (
-            max((item["LastModified"] for item in answer.get("Contents", [])), default=None),
-            b"{}",
-        )
-    content = _content(text)
-    silent = age_of(touched, answer) >= stale_seconds
-    return content if silent or has_ended(content) else None
+    # The run's end was cut short after its inventory was deleted: only objects can be left.
+    answer = clients.s3.list_objects_v2(Bucket=bucket, Prefix=run_prefix(run_id), MaxKeys=1)
+    written = [item["LastModified"] for item in answer.get("Contents", [])]
+    return _Silence({}, age_of(max(written, default=None), answer), ended=False)
 
 
 def _content(text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

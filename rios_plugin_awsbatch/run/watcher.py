@@ -1,9 +1,10 @@
-"""The thread that looks after the workers, and keeps the run's inventory fresh.
+"""The thread that looks after the workers.
 
 It also gives up the workers of a run that has had no user for long, or whose places are wanted.
 """
 
 import logging
+import math
 import threading
 import time
 from typing import Final
@@ -11,7 +12,6 @@ from typing import Final
 from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 
-from .inventory import REWRITE_SECONDS, Inventory
 from .pending import Pending
 from .roster import Roster
 from .unused import Unused
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 1.0, 15.0
 CLOSE_SECONDS: Final = 5.0
+LONGEST_PAUSE: Final = 3600.0  # as `Event.wait` takes no infinite time
 
 
 class Watcher:
@@ -34,24 +35,21 @@ class Watcher:
         pending: How many tasks wait; takes the error when no worker can be expected any more.
         workforce: The workers' jobs.
         roster: Who is ready.
-        inventory: Rewritten now and then.
         unused: Ends the run if it has had no user for long.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
+    def __init__(
         self,
         run_id: str,
         pending: Pending,
         workforce: Workforce,
         roster: Roster,
-        inventory: Inventory,
         unused: Unused,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
         self._workforce = workforce
         self._roster = roster
-        self._inventory = inventory
         self._unused = unused
         self._waiting_log = WaitingLog(run_id)
         self._wake = threading.Event()
@@ -72,7 +70,7 @@ class Watcher:
             self._thread.join(CLOSE_SECONDS)
 
     def _loop(self) -> None:
-        pause, next_look, next_write = FIRST_LOOK_SECONDS, 0.0, time.monotonic() + REWRITE_SECONDS
+        pause, next_look = FIRST_LOOK_SECONDS, 0.0
         while self._pending.open:
             now = time.monotonic()
             waiting = len(self._pending)
@@ -81,11 +79,8 @@ class Watcher:
                 all_here = self._roster.present >= self._workforce.wanted
                 pause = LOOK_SECONDS if all_here else min(1.5 * pause, LOOK_SECONDS)
                 next_look = time.monotonic() + pause
-            if now >= next_write:
-                self._rewrite()
-                next_write = now + REWRITE_SECONDS
-            due = min(next_write, next_look) if waiting else next_write
-            due = min(due, self._unused.look())
+            due = next_look if waiting else math.inf
+            due = min(due, self._unused.look(), time.monotonic() + LONGEST_PAUSE)
             self._wake.wait(max(due - time.monotonic(), 0.01))
             self._wake.clear()
 
@@ -99,11 +94,3 @@ class Watcher:
             if not is_passing(error):
                 sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
                 self._pending.fail_all(WorkersError(sentence))
-
-    def _rewrite(self) -> None:
-        try:
-            self._inventory.write()
-        except Exception as error:  # noqa: BLE001 - the next one may succeed
-            log.warning(
-                "run=%s cannot rewrite its inventory: %s", self._run_id, sentence_for(error)
-            )

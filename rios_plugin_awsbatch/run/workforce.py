@@ -3,18 +3,20 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.errors import explained
-from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 
 from .explanations import LastWords, sentence_about_ended, sentence_about_late
 from .inventory import Inventory
-from .launch import WorkerJob, submit_workers
+from .launch import JobState, WorkerJob
+from .launcher import Launcher
+from .queue_watch import QueueWatch
+from .replacements import Replacements
 from .roster import Roster
 from .waiting import Startup, Waiting
 
@@ -41,11 +43,13 @@ class Workforce:
         run_id: The run's id, which names the jobs.
         overrides: The workers' container overrides.
         roster: Who has been ready, and has gone.
-        inventory: Written after each launch.
+        inventory: Names each launch before it is made.
         wanted: How many workers.
         replacements: How often failed workers are replaced by new jobs, beyond Batch's own retries.
-        startup_timeout: Seconds until the first worker must be ready.
+        startup_timeout: Seconds until the first worker must be ready, once Batch could start it.
+        wait_for_capacity: Seconds to wait for places that others have; None for any time.
         last_words: Says how the logs of workers end, from Batch's descriptions of them.
+        submit_job: SubmitJob of a client that does not repeat it unseen; `batch`'s by default.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is one fact, given once, by name
@@ -60,22 +64,27 @@ class Workforce:
         wanted: int,
         replacements: int,
         startup_timeout: float,
+        wait_for_capacity: float | None = None,
         last_words: LastWords = lambda _jobs: (),
+        submit_job: Callable[..., Any] | None = None,
     ) -> None:
-        self._batch = batch
         self._stack = stack
         self._run_id = run_id
-        self._overrides = overrides
         self._roster = roster
         self._inventory = inventory
-        self._replacements = replacements
-        self._startup = Startup(roster, startup_timeout)
+        self._launcher = Launcher(
+            batch, stack, run_id, overrides, inventory, submit_job or batch.submit_job
+        )
+        self._replacements = Replacements(replacements, roster)
+        self._startup = Startup(
+            roster, startup_timeout, wait_for_capacity, QueueWatch(batch, stack.job_queue)
+        )
         self._last_words = last_words
-        self._failed_replaced = 0  # of the present jobs' failed workers
         self._changing = threading.Lock()  # guards all that follows
         self._wanted = wanted
         self._provided = 0  # of the workers wanted, those for which jobs have been submitted
         self._jobs: list[WorkerJob] = []
+        self._never_known: list[WorkerJob] = []  # earlier ones that Batch may still start
         self._ended = False
 
     def want(self, workers: int) -> None:
@@ -121,24 +130,24 @@ class Workforce:
             WorkersError: No worker can be expected any more.
         """
         self._launch_wanted()
+        self._launcher.end_surplus()
         jobs = self.jobs
         states = self._startup.look(jobs)
         self._roster.note_reasons(
             tuple(dict.fromkeys(reason for state in states for reason in state.reasons))
         )
-        alive = sum(state.unfinished for state in states)
-        failed = sum(state.failed for state in states)
-        if alive == 0:
-            self._replace_all(pending, failed)
-        elif self._startup.late:
-            late = sentence_about_late(self._run_id, jobs, Waiting.of(0, states), self._last_words)
-            raise WorkersError(
-                f"No worker of run {self._run_id} was ready within {self._startup.timeout:g} s "
-                f"(RIOS_AWSBATCH_STARTUP_TIMEOUT). In job queue {self._stack.job_queue}: "
-                f"{late}"
-            )
+        if not any(state.unfinished for state in states):
+            self._replace_all(pending, states)
+        elif problem := self._startup.problem:
+            latest = self._startup.latest or Waiting.of(0, states)
+            late = sentence_about_late(self._run_id, jobs, latest, self._last_words)
+            raise WorkersError(f"{problem} In job queue {self._stack.job_queue}: {late}")
         else:
-            self._replace_some(min(self.wanted, pending) - alive, failed)
+            alive = sum(state.unfinished for state in states)
+            lost = self._replacements.not_replaced(states, min(self.wanted, pending) - alive)
+            missing = min(self.wanted, pending) - alive - lost
+            if missing > 0:
+                self._launch(missing)
 
     def end(self, grace: float) -> None:
         """End all workers. The thread that is just submitting a job ends that one.
@@ -147,15 +156,18 @@ class Workforce:
             grace: Seconds for workers that were told to stop. Those that have not gone by then
                 are terminated.
         """
+        self._launcher.stop()
         with self._changing:
             self._ended = True
-            jobs = tuple(self._jobs)
+            jobs = (*self._jobs, *self._never_known)
         self._wait_until_gone(grace)
         gone = self._roster.gone_of([job.job_id for job in jobs])
-        if not self._roster.present and gone >= sum(job.size for job in jobs):
-            return  # none can be on its way any more
-        _terminate(self._run_id, jobs)
-        self._wait_until_gone(TERMINATION_SECONDS)
+        if self._roster.present or gone < sum(job.size for job in jobs):
+            certain = [job.end(f"Run {self._run_id} is over") for job in jobs]
+            if not all(certain):
+                self._inventory.keep()
+            self._wait_until_gone(TERMINATION_SECONDS)
+        self._launcher.close()
 
     def wait_until_ended(self, seconds: float) -> None:
         """Wait until Batch has ended all workers, for so many seconds at most."""
@@ -173,43 +185,33 @@ class Workforce:
                 self._provided += count
 
     def _launch(self, count: int) -> None:
-        name = workers_job_name(self._run_id)
-        for job in submit_workers(self._batch, self._stack, name, count, self._overrides):
+        for job in self._launcher.launch(count):
             with self._changing:
                 self._jobs.append(job)
                 ended = self._ended
                 ids = [known.job_id for known in self._jobs]
             if ended:
-                _terminate(self._run_id, [job])
+                job.end(f"Run {self._run_id} is over")
                 return
-            self._inventory.write(jobs=ids)
+            # The inventory has the job's name already.
+            with attempted(self._run_id, f"note job {job.job_id} in the run's record"):
+                self._inventory.write(jobs=ids)
         log.info(
             "run=%s workers=%d submitted to queue %s", self._run_id, count, self._stack.job_queue
         )
 
-    def _replace_some(self, missing: int, failed: int) -> None:
-        """Replace workers that were idle for too long and, within reason, those that failed."""
-        if missing > 0 and failed > self._failed_replaced and self._replacements > 0:
-            self._replacements -= 1
-            self._failed_replaced = failed
-        missing -= failed - self._failed_replaced
-        if missing > 0:
-            self._launch(missing)
-
-    def _replace_all(self, pending: int, failed: int) -> None:
+    def _replace_all(self, pending: int, states: Sequence[JobState]) -> None:
         """Start workers where there are none, who then have the whole start-up time."""
-        in_vain = bool(failed) or not self._roster.ready_since_launch
-        if in_vain and (self._replacements <= 0 or (failed and not self._roster.seen)):
-            never = (
-                "" if self._roster.ready_since_launch else " and none of the last ones was ready"
-            )
+        ready = self._roster.ready_since_launch
+        if not self._replacements.may_start_again(states):
+            if not self._startup.explained(states):
+                return  # Batch tells why a moment later
+            never = "" if ready else " and none of the last ones was ready"
             ends = sentence_about_ended(self.jobs, self._roster, self._last_words)
             raise WorkersError(f"All workers of run {self._run_id} have ended{never}: {ends}")
-        if in_vain:
-            self._replacements -= 1
-        self._failed_replaced = 0
         self._startup.begin()
         with self._changing:
+            self._never_known += [job for job in self._jobs if not job.described]
             self._jobs = []
         self._launch(min(self.wanted, pending))
 
@@ -228,9 +230,3 @@ class Workforce:
         except Exception as error:  # noqa: BLE001 - then the time that is left is waited
             log.debug("run=%s cannot look at the workers: %s", self._run_id, error)
             return False
-
-
-def _terminate(run_id: str, jobs: Iterable[WorkerJob]) -> None:
-    for job in jobs:
-        with attempted(run_id, f"end job {job.job_id}"):
-            job.terminate(f"Run {run_id} is over")

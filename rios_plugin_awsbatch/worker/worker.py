@@ -23,6 +23,7 @@ The threads of the worker, and the process that computes::
     S3, SQS results
 
     heartbeat (1)     keeps the messages of held tasks invisible to other workers
+    liveness (1)      looks whether main still renews the run's record; else the worker ends
 
 What they share is in `InFlight`, which one lock guards: the held tasks, those that wait, and why
 the worker ends. Outcomes wait in a queue of the replier's. No lock is held during a request.
@@ -54,6 +55,7 @@ from .answers import Answers, Outcome, Refused
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
+from .liveness import Liveness
 from .process import ComputeProcess, Death
 from .replier import Replier
 
@@ -99,6 +101,7 @@ class Worker:
             exchange, self._in_flight, self._answers, self._replier, settings, name, self._ended
         )
         self._heartbeat = Heartbeat(exchange, self._in_flight, visibility, self._ended)
+        self._liveness = Liveness(clients, settings, self.stop, self._ended)
 
     def announce(self) -> None:
         """Tell main that the worker is ready, as soon as its compute process has started.
@@ -130,6 +133,7 @@ class Worker:
             self._replier.start()
             self._fetcher.start()
             self._heartbeat.start()
+            self._liveness.start()
             while (held := self._in_flight.begin_next()) is not None:
                 outcome = self._outcome_of(held)
                 self._in_flight.finish()
@@ -146,7 +150,7 @@ class Worker:
             self._end(reason)
 
     def stop(self, reason: str) -> None:
-        """Make `run` hand back what the worker holds, and return; for a signal's handler."""
+        """Make `run` hand back what the worker holds, and return; for signals and `Liveness`."""
         self._in_flight.interrupt(Ending(reason))
         self._compute.kill()
 

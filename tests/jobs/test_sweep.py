@@ -13,6 +13,12 @@ from tests.support.helpers import eventually
 SLEEPS = "import time; time.sleep(600)"
 
 
+@pytest.fixture(autouse=True)
+def unknown_at_once(monkeypatch):
+    """Have Batch forget jobs at once; `test_a_job_that_batch_does_not_know_yet` does without."""
+    monkeypatch.setattr("rios_plugin_awsbatch.jobs.sweep.UNKNOWN_SECONDS", -10)
+
+
 @pytest.fixture
 def clients(stack):  # noqa: ARG001 - of that stack
     return Clients("ap-southeast-2")
@@ -49,6 +55,15 @@ def test_only_the_submission_of_a_job_is_swept_with_it(stack, clients):
     assert stack.objects("submissions/") == ["submissions/other/record.json"]
     assert sweep_submissions(clients, stack.bucket) == ["other"]  # Batch does not know job 2
     assert stack.objects("submissions/") == []
+
+
+def test_a_job_that_batch_does_not_know_yet_keeps_its_files(stack, clients, monkeypatch):
+    """DescribeJobs may not know for a while what SubmitJob has taken."""
+    write_record(clients, stack.bucket, "new", SubmissionRecord(job="3"))
+    with monkeypatch.context() as patched:
+        patched.setattr("rios_plugin_awsbatch.jobs.sweep.UNKNOWN_SECONDS", 60)
+        assert sweep_submissions(clients, stack.bucket) == []
+    assert stack.objects("submissions/") == ["submissions/new/record.json"]
 
 
 def test_what_cannot_be_swept_is_found_again(stack, clients, caplog):
