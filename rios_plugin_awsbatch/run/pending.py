@@ -1,11 +1,12 @@
 """The tasks without an outcome: the one owner of their futures, and of whether the run is open."""
 
+import contextlib
 import dataclasses
 import logging
 import os
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
 
 from rios_plugin_awsbatch import hooks
@@ -36,6 +37,12 @@ class TaskFuture(Future[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.record: TaskRecord | None = None
+
+    def give_up(self) -> None:
+        """Cancel it; if a worker computes the task already, wait for it no more."""
+        if not self.cancel():
+            with contextlib.suppress(InvalidStateError):  # it may just have got its result
+                self.set_exception(CancelledError())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +207,7 @@ class Pending:
             self._abandoned = self._abandoned or bool(left)
             self._changed.notify_all()
         for task in left:
-            task.future.cancel()  # which lets `_forget` do the rest
+            task.future.give_up()  # which lets `_forget` do the rest
         return True
 
     def _taken(self, number: int) -> _Task | None:
@@ -213,15 +220,15 @@ class Pending:
         return None
 
     def _forget(self, number: int, future: "Future[Any]") -> None:
-        """Expect a task no more whose future was cancelled."""
-        if not future.cancelled():
-            return
+        """Expect a task no more whose future was cancelled or given up."""
         with self._changed:
             task = self._tasks.pop(number, None)
             self._abandoned = self._abandoned or task is not None
-        if task is not None:
+        if task is None:  # it has its outcome
+            return
+        if future.cancelled():
             future.set_running_or_notify_cancel()
-            self._tell(task, _record(self._run, task, "cancelled"))
+        self._tell(task, _record(self._run, task, "cancelled"))
 
     def _finish(self, task: _Task, record: TaskRecord, value: Any, error: Exception | None) -> None:
         self._totals.note(record)
@@ -231,6 +238,8 @@ class Pending:
                 task.future.set_result(value)
             else:
                 task.future.set_exception(error)
+        except InvalidStateError:  # it was given up at this moment
+            return
         except BaseException:  # sys.exit in a user's callback must not end a thread of the run
             log.exception("run=%s task=%d a callback of its future failed", self._run, task.number)
         self._tell(task, record)

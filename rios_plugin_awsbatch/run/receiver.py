@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.errors import is_missing_queue, sentence_for
 from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
 from rios_plugin_awsbatch.errors import MessageError, StackError, VersionMismatchError
@@ -72,23 +73,23 @@ class Receiver:
         self._thread.start()
 
     def close(self, *, queue_stays: bool) -> None:
-        """Receive no more.
+        """Receive no more, and end the receive that still waits.
 
         Args:
             queue_stays: Whether the queue outlives the run. Then the messages that were handled are
-                deleted. A receive that still waits is ended first, because it could take a message
-                of the queue's next user.
+                deleted, and the receive must have ended, because it could take a message of the
+                queue's next user.
         """
         self._closed.set()
-        if not queue_stays:
-            self._handlers.close(time.monotonic() + CLOSE_SECONDS)
-            return
-        deadline = time.monotonic() + LONG_POLL_SECONDS + CLOSE_SECONDS
+        patience = CLOSE_SECONDS + (LONG_POLL_SECONDS if queue_stays else 0)
+        deadline = time.monotonic() + patience
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._exchange.results.send([self._exchange.encode(Stop())])
+            with attempted(self._exchange.key.run, "stop receiving", queue_may_be_gone=True):
+                self._exchange.results.send([self._exchange.encode(Stop())])
             self._thread.join(max(deadline - time.monotonic(), 0))
         self._handlers.close(deadline)
-        self._delete(self._taken_handled(1))
+        if queue_stays:
+            self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
         patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)

@@ -68,6 +68,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 3.0
 GIVEN_QUEUES_SECONDS: Final = 30.0
+SWEEP_SECONDS: Final = 5.0
 NAME_CHARACTERS: Final = 200
 
 
@@ -158,6 +159,8 @@ class Run:
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
         )
+        what = (self.run_id, clients, stack.bucket)
+        self._sweeper = threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True)
 
     def start(self) -> None:
         """Submit the workers, and start the threads.
@@ -169,8 +172,7 @@ class Run:
         self._sender.start()
         self._receiver.start()
         self._watcher.start()
-        what = (self.run_id, self._clients, self._stack.bucket)
-        threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True).start()
+        self._sweeper.start()
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
     def close(self) -> None:
@@ -193,6 +195,7 @@ class Run:
                 ("stop sending", self._sender.close),
                 ("end the workers", self._dismiss),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
+                ("stop sweeping", lambda: _join(self._sweeper)),
                 ("delete what it owns in AWS", self._resources.delete),
                 (
                     "report its end",
@@ -304,6 +307,11 @@ def _sweep(run_id: str, clients: Clients, bucket: str) -> None:
         sweep(clients, bucket)
     except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
         log.debug("run=%s cannot sweep: %s", run_id, error)
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.is_alive():
+        thread.join(SWEEP_SECONDS)
 
 
 def _tell_end(run: Run, stack: StackOutputs, begun: float, pending: Pending) -> None:
