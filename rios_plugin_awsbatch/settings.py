@@ -37,6 +37,10 @@ KIB = 1024
 MIB = 1024 * KIB
 INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
+# SQS hides a message for twelve hours in all from its receive:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+# Workers extend it after a third of the time-out, and once more must fit in.
+VISIBILITY_MAX: Final = 12 * 3600 * 3 // 4
 
 # What a user may give; a model holds it as a tuple of items.
 Env: TypeAlias = Annotated[
@@ -90,7 +94,7 @@ class _CommonSettings(BaseSettings):
     visibility_timeout: int = Field(
         default=60,
         ge=5,
-        le=43200,
+        le=VISIBILITY_MAX,
         description="Seconds until another worker gets the tasks of a worker that has vanished.",
     )
     max_attempts: int = Field(
@@ -98,6 +102,13 @@ class _CommonSettings(BaseSettings):
         ge=1,
         le=100,
         description="How many times a task is tried if it ends the process that computes it.",
+    )
+    task_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that one attempt at a task may take; then the process that computes "
+        "it is ended, and the error tells where it stood. Without limit by default.",
     )
     idle_timeout: float = Field(
         default=600.0,
@@ -218,6 +229,7 @@ class SettingsOverrides(TypedDict, total=False):
     compression: Compression
     visibility_timeout: int
     max_attempts: int
+    task_timeout: float | None
     idle_timeout: float
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     submission: str | None

@@ -40,10 +40,12 @@ class Refused:
     Attributes:
         error: Why; a `TaskLostError` if the task ended the processes that computed it.
         timing: How long it was computed, if it was begun.
+        stacks: Where it stood when its time was over.
     """
 
     error: Exception
     timing: Measured = NOT_BEGUN
+    stacks: str = ""
 
 
 Outcome: TypeAlias = Returned | Raised | Refused
@@ -193,6 +195,7 @@ class Answers:
             reason="lost" if isinstance(error, TaskLostError) else "refused",
             error=type(error).__name__,
             text=sentence_for(error),
+            traceback=refused.stacks,
             versions=describe_versions(),
         )
 

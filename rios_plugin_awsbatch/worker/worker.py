@@ -63,6 +63,7 @@ log = logging.getLogger(__name__)
 
 REPLIER_SECONDS: Final = 10.0
 FETCHER_SECONDS: Final = 1.0
+OVERDUE_REMEDY: Final = "Allow more time, or call the function on this block alone."
 CRASH_REMEDY: Final = "See the worker's log, and call the function on this block alone."
 
 
@@ -159,7 +160,7 @@ class Worker:
                 held.arguments,
                 held.attempt,
                 self._exchange.unpack,
-                self._settings.compression,
+                self._settings,
             )
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
@@ -183,11 +184,14 @@ class Worker:
         )
         if held.attempt >= self._settings.max_attempts:
             remedy = MEMORY_REMEDY if death.killed else CRASH_REMEDY
+            if death.overdue is not None:
+                remedy = OVERDUE_REMEDY
             sentence = (
                 f"{task.name}: the process that computed it {death}, {held.attempt} times in a "
                 f"row. {remedy}"
             )
-            return Refused(TaskLostError(sentence), timing)
+            stacks = death.overdue.text if death.overdue is not None else ""
+            return Refused(TaskLostError(sentence), timing, stacks)
         self._in_flight.drop([held])
         with attempted(self._run, "hand back a task", queue_may_be_gone=True):
             self._answers.send_anew([held], failed=1)

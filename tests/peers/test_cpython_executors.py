@@ -38,6 +38,7 @@ def part(module, name):
 class Bed(unittest.TestCase):
     """What the suite's own mixins give to its tests."""
 
+    __test__ = False  # pytest finds them below
     worker_count = 3
 
     def setUp(self):
