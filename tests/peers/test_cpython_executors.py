@@ -65,13 +65,13 @@ class Shutdown(part("test_shutdown", "ExecutorShutdownTest"), Bed):
     pass
 
 
-def tests_of(case):
+def names_in(case):
     return unittest.defaultTestLoader.getTestCaseNames(case)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def warm_workers(local_aws):
-    """A run for all tests of this module, kept alive by an executor."""
+    """A run for all tests of a class, kept alive by an executor."""
     with local_aws.activated(), BatchExecutor(Bed.worker_count) as holder:
         assert holder.submit(abs, -1).result(120) == 1
         yield
@@ -88,16 +88,17 @@ def passes(case, name):
 
 
 @pytest.mark.usefixtures("warm_workers")
-@pytest.mark.parametrize(
-    ("case", "name"),
-    [(case, name) for case in (Calls, Waiting, Completed) for name in tests_of(case)],
-)
-def test_an_executor_does_what_pythons_own_do(case, name):
-    """Calls, `wait` and `as_completed`."""
-    passes(case, name)
+class TestWarm:
+    @pytest.mark.parametrize(
+        ("case", "name"),
+        [(case, name) for case in (Calls, Waiting, Completed) for name in names_in(case)],
+    )
+    def test_an_executor_does_what_pythons_own_do(self, case, name):
+        """Calls, `wait` and `as_completed`."""
+        passes(case, name)
 
 
-@pytest.mark.parametrize("name", tests_of(Shutdown))
+@pytest.mark.parametrize("name", names_in(Shutdown))
 def test_an_executor_ends_as_pythons_own_do(cloud, name):
     """Each time with a run of its own, which is gone afterwards."""
     passes(Shutdown, name)
