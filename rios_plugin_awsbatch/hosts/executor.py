@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
-from rios_plugin_awsbatch.run.pending import TaskFuture
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
+from rios_plugin_awsbatch.run.tasks import TaskFuture
 from rios_plugin_awsbatch.settings import Settings, SettingsOverrides, load
 from rios_plugin_awsbatch.wire.payload import describe
 
@@ -175,7 +175,7 @@ class BatchExecutor(Executor):
 
     def _submit_chunks(
         self, fn: Callable[..., T], chunks: Iterator[list[tuple[Any, ...]]], chunksize: int
-    ) -> "Iterator[Future[list[T]]]":
+    ) -> Iterator[TaskFuture]:
         """Submit a task for each chunk, pickling `fn` once; without a chunk, nothing is started."""
         first = list(itertools.islice(chunks, 1))
         if not first:
@@ -196,7 +196,7 @@ class BatchExecutor(Executor):
                 run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared)
             )
 
-    def _tracked(self, future: TaskFuture) -> "Future[Any]":
+    def _tracked(self, future: TaskFuture) -> TaskFuture:
         with self._lock:
             self._futures.add(future)
         future.add_done_callback(self._forget)
@@ -276,14 +276,14 @@ def _release_after(futures: Iterable["TaskFuture"], opened: "Future[Lease]") -> 
 
 
 def _results(
-    ahead: "collections.deque[Future[list[T]]]",
-    submissions: "Iterator[Future[list[T]]]",
+    ahead: "collections.deque[TaskFuture]",
+    submissions: "Iterator[TaskFuture]",
     deadline: float | None,
 ) -> Iterator[T]:
     try:
         while ahead:
             left = None if deadline is None else deadline - time.monotonic()
-            chunk = ahead[0].result(left)
+            chunk: list[T] = ahead[0].result(left)
             ahead.popleft()
             ahead.extend(itertools.islice(submissions, 1))
             chunk.reverse()
@@ -291,4 +291,4 @@ def _results(
                 yield chunk.pop()
     finally:
         for future in ahead:
-            future.cancel()
+            future.give_up()  # nobody else has it

@@ -19,6 +19,7 @@ from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
 from rios_plugin_awsbatch.errors import MessageError, StackError, VersionMismatchError
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
+    Begun,
     Failure,
     Message,
     Result,
@@ -89,7 +90,11 @@ class Receiver:
             self._thread.join(max(deadline - time.monotonic(), 0))
         self._handlers.close(deadline)
         if queue_stays:
-            self._delete(self._taken_handled(1))
+            self.flush()
+
+    def flush(self) -> None:
+        """Delete the messages that were handled, without waiting for others."""
+        self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
         patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
@@ -131,6 +136,8 @@ class Receiver:
                 self._note(message)
             elif isinstance(message, Result | Failure):
                 self._pending.settle(message)
+            elif isinstance(message, Begun):
+                self._pending.begin(message)
         except Exception as error:
             if not is_missing_queue(error):  # else the run is over
                 log.exception("run=%s a message could not be handled", self._exchange.key.run)

@@ -17,6 +17,8 @@ The threads of main, beside those that submit::
     watcher (1): looks at the Batch jobs, submits missing ones, rewrites the inventory, gives up
         the workers of a run that has no user
     sweeper (1): deletes what dead runs left, once
+    overdue (1): sends tasks again whose messages were lost
+    withdrawer (0 or 1), sweeper of tasks (0 to 4): withdraw what nobody waits for
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
 and `Workforce` (jobs). Each has one lock, and says what it guards. No lock is held during a
@@ -49,17 +51,20 @@ from .exits import signals_deferred
 from .image import with_chosen_image
 from .last_words import last_words
 from .launch import worker_overrides
-from .pending import Pending, TaskFuture
+from .overdue import Overdue
+from .pending import Pending
 from .receiver import Receiver
 from .resources import RunResources
 from .roster import Roster
 from .runtimes import Runtimes
-from .sender import OutgoingTask, Sender
+from .sender import Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
+from .tasks import OutgoingTask, TaskFuture
 from .unused import Unused
 from .watcher import Watcher
+from .withdrawal import Withdrawal
 from .workforce import Workforce
 
 __all__ = ["Run", "start_run"]
@@ -136,7 +141,8 @@ class Run:
         self.content = exchange.content  # gives back what `TaskContext.add_content` has stored
         self._totals = Totals()
         self._roster = Roster(self.run_id)
-        self._pending = Pending(exchange, self._roster, self._totals)
+        self._withdrawal = Withdrawal(exchange)
+        self._pending = Pending(exchange, self._roster, self._totals, self._withdrawal.note)
         self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
         inventory = resources.inventory
         self._workforce = Workforce(
@@ -159,6 +165,14 @@ class Run:
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
         )
+        self._overdue = Overdue(
+            exchange,
+            self._pending,
+            self._sender,
+            self._receiver.flush,
+            settings.visibility_timeout,
+            settings.max_attempts,
+        )
         what = (self.run_id, clients, stack.bucket)
         self._sweeper = threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True)
 
@@ -172,6 +186,7 @@ class Run:
         self._sender.start()
         self._receiver.start()
         self._watcher.start()
+        self._overdue.start()
         self._sweeper.start()
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
@@ -192,7 +207,9 @@ class Run:
             self.run_id,
             [
                 ("stop looking after the workers", self._watcher.close),
+                ("stop looking for lost tasks", self._overdue.close),
                 ("stop sending", self._sender.close),
+                ("stop withdrawing tasks", self._withdrawal.close),
                 ("end the workers", self._dismiss),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
                 ("stop sweeping", lambda: _join(self._sweeper)),

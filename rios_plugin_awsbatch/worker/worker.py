@@ -22,7 +22,8 @@ The threads of the worker, and the process that computes::
        v
     S3, SQS results
 
-    heartbeat (1)     keeps the messages of held tasks invisible to other workers
+    heartbeat (1)     keeps the messages of held tasks invisible to other workers; tells main what
+                      is being computed for more than a second
 
 What they share is in `InFlight`, which one lock guards: the held tasks, those that wait, and why
 the worker ends. Outcomes wait in a queue of the replier's. No lock is held during a request.
@@ -50,12 +51,13 @@ from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.settings import WorkerSettings
 from rios_plugin_awsbatch.wire.exchange import Exchange
 
-from .answers import Answers, Outcome, Refused
+from .answers import Answers, Outcome, Refused, Withheld
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
 from .process import ComputeProcess, Death
 from .replier import Replier
+from .withdrawals import Withdrawals
 
 __all__ = ["Worker"]
 
@@ -99,7 +101,10 @@ class Worker:
         self._fetcher = Fetcher(
             exchange, self._in_flight, self._answers, self._replier, settings, name, self._ended
         )
-        self._heartbeat = Heartbeat(exchange, self._in_flight, visibility, self._ended)
+        self._heartbeat = Heartbeat(
+            exchange, self._in_flight, self._answers, visibility, self._ended
+        )
+        self._withdrawals = Withdrawals(exchange)
 
     def announce(self) -> None:
         """Tell main that the worker is ready, as soon as its compute process has started.
@@ -133,7 +138,7 @@ class Worker:
             self._heartbeat.start()
             while (held := self._in_flight.begin_next()) is not None:
                 outcome = self._outcome_of(held)
-                self._in_flight.finish()
+                self._in_flight.finish(computed=not isinstance(outcome, Withheld))
                 if outcome is not None:
                     self._replier.put(held, outcome)
             ending = self._in_flight.ending
@@ -153,6 +158,8 @@ class Worker:
 
     def _outcome_of(self, held: HeldTask) -> Outcome | None:
         """Compute a task; None if it is for another attempt, or another worker."""
+        if self._withdrawals.include(held.task.task, self._in_flight.typical_seconds):
+            return Withheld()
         begun, start = time.time(), time.monotonic()
         try:
             return self._compute.call(
