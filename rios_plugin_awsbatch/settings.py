@@ -101,7 +101,8 @@ class _CommonSettings(BaseSettings):
         default=3,
         ge=1,
         le=100,
-        description="How many times a task is tried if it ends the process that computes it.",
+        description="How many times a task is tried if it ends the process that computes it, takes "
+        "too long, or its message is lost.",
     )
     task_timeout: float | None = Field(
         default=None,
@@ -197,7 +198,8 @@ class Settings(_CommonSettings):
     memory_limit: int = Field(
         default=256 * MIB,
         ge=1 * MIB,
-        description="Bytes of payloads that may wait in main; if there are more, submitting waits.",
+        description="Bytes of payloads that may wait in main; if there are more, submitting waits. "
+        "As many are kept for tasks that have to be sent again.",
     )
 
     @model_validator(mode="after")

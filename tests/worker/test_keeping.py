@@ -40,7 +40,7 @@ def test_a_block_beyond_the_longest_visibility_is_computed_once(no_extension, tm
     stage = Stage(tmp_path)
     with BatchExecutor(3, visibility_timeout=5) as pool:
         future = pool.submit(gated_block, 1, stage.folder)
-        _, _, worker = stage.nth_call(1)
+        stage.nth_call(1)
         queue = next(url for url in no_extension.run_queues() if url.endswith("-tasks"))
         eventually(lambda: not no_extension.messages(queue))
         assert future.running()
@@ -64,7 +64,7 @@ def test_a_block_that_its_worker_kept_survives_the_worker(no_extension, tmp_path
     assert stage.counts() == {1: 2}
 
 
-def test_a_kept_task_is_handed_back_when_its_worker_is_told_to_stop(run, no_extension, tmp_path):
+def test_a_kept_task_is_handed_back_when_its_worker_is_told_to_stop(run, tmp_path):
     """As any other; the queue has it again."""
     stage = Stage(tmp_path)
     process = run.start(visibility_timeout=5)
