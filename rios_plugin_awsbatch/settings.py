@@ -38,6 +38,10 @@ MIB = 1024 * KIB
 INLINE_MAX = 768 * KIB  # 1 MiB of Base64, less the message around it
 INLINE_MARGIN = 8 * KIB
 RENEWALS: Final = 4  # of the run's record, within the setting `main_timeout`
+# SQS hides a message for twelve hours in all from its receive:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+# Workers extend it after a third of the time-out, and once more must fit in.
+VISIBILITY_MAX: Final = 12 * 3600 * 3 // 4
 
 # What a user may give; a model holds it as a tuple of items.
 Env: TypeAlias = Annotated[
@@ -91,14 +95,22 @@ class _CommonSettings(BaseSettings):
     visibility_timeout: int = Field(
         default=60,
         ge=5,
-        le=43200,
+        le=VISIBILITY_MAX,
         description="Seconds until another worker gets the tasks of a worker that has vanished.",
     )
     max_attempts: int = Field(
         default=3,
         ge=1,
         le=100,
-        description="How many times a task is tried if it ends the process that computes it.",
+        description="How many times a task is tried if it ends the process that computes it, takes "
+        "too long, or its message is lost.",
+    )
+    task_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that one attempt at a task may take; then the process that computes "
+        "it is ended, and the error tells where it stood. Without limit by default.",
     )
     idle_timeout: float = Field(
         default=600.0,
@@ -202,7 +214,8 @@ class Settings(_CommonSettings):
     memory_limit: int = Field(
         default=256 * MIB,
         ge=1 * MIB,
-        description="Bytes of payloads that may wait in main; if there are more, submitting waits.",
+        description="Bytes of payloads that may wait in main; if there are more, submitting waits. "
+        "As many are kept for tasks that have to be sent again.",
     )
 
     @model_validator(mode="after")
@@ -234,6 +247,7 @@ class SettingsOverrides(TypedDict, total=False):
     compression: Compression
     visibility_timeout: int
     max_attempts: int
+    task_timeout: float | None
     idle_timeout: float
     main_timeout: float
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
+from rios_plugin_awsbatch.run.tasks import TaskFuture
 from rios_plugin_awsbatch.settings import Settings, SettingsOverrides, load
 from rios_plugin_awsbatch.wire.payload import describe
 
@@ -68,7 +69,7 @@ class BatchExecutor(Executor):
         self._lock = threading.Lock()  # guards all that follows
         self._lease: Future[Lease] | None = None  # done as soon as the run has started
         self._shut_down = False
-        self._futures: set[Future[Any]] = set()  # those without an outcome
+        self._futures: set[TaskFuture] = set()  # those without an outcome
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """Have ``fn(*args, **kwargs)`` called by a worker; see `Executor.submit`.
@@ -120,7 +121,13 @@ class BatchExecutor(Executor):
         *,
         cancel_futures: bool = False,
     ) -> None:
-        """End the executor, and its run unless another one uses it; see `Executor.shutdown`."""
+        """End the executor, and its run unless another one uses it; see `Executor.shutdown`.
+
+        Args:
+            wait: Whether to return only when all calls are done. If Ctrl-C interrupts that, the
+                executor ends at once.
+            cancel_futures: Whether to cancel the calls that no worker has begun.
+        """
         with self._lock:
             self._shut_down = True
             opened = self._lease
@@ -137,14 +144,26 @@ class BatchExecutor(Executor):
         else:
             threading.Thread(target=_release_after, args=(futures, opened), name="shutdown").start()
 
+    def _abandon(self) -> None:
+        """End the executor, and wait for nothing, not even for what workers compute."""
+        with self._lock:
+            self._shut_down = True
+            futures = set(self._futures)
+        for future in futures:
+            future.give_up()
+        self.shutdown()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Shut down; after any exception, Ctrl-C and SIGTERM included, cancel pending calls."""
-        self.shutdown(cancel_futures=kind is not None)
+        """Shut down; after any exception, Ctrl-C and SIGTERM included, wait for no call."""
+        if kind is None:
+            self.shutdown()
+        else:
+            self._abandon()
 
     def statistics(self) -> Statistics:
         """Return what the run has done, so far or in all, for all executors that share it."""
@@ -156,7 +175,7 @@ class BatchExecutor(Executor):
 
     def _submit_chunks(
         self, fn: Callable[..., T], chunks: Iterator[list[tuple[Any, ...]]], chunksize: int
-    ) -> "Iterator[Future[list[T]]]":
+    ) -> Iterator[TaskFuture]:
         """Submit a task for each chunk, pickling `fn` once; without a chunk, nothing is started."""
         first = list(itertools.islice(chunks, 1))
         if not first:
@@ -177,7 +196,7 @@ class BatchExecutor(Executor):
                 run.submit(packed, (chunk,), name=f"{what}[{number * chunksize}]", shared=shared)
             )
 
-    def _tracked(self, future: "Future[T]") -> "Future[T]":
+    def _tracked(self, future: TaskFuture) -> TaskFuture:
         with self._lock:
             self._futures.add(future)
         future.add_done_callback(self._forget)
@@ -185,7 +204,7 @@ class BatchExecutor(Executor):
 
     def _forget(self, future: "Future[Any]") -> None:
         with self._lock:
-            self._futures.discard(future)
+            self._futures.discard(cast("TaskFuture", future))
 
     def _open_run(self) -> Run:
         """Return the run, started by the first thread that needs it while the others wait."""
@@ -227,7 +246,8 @@ def _at_least_one(name: str, value: int) -> int:
 
 
 def _no_whole_number(name: str, value: object) -> ValueError:
-    return ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+    # Python's own executors say it in these words.
+    return ValueError(f"{name} must be greater than 0, and a whole number; it is {value!r}.")
 
 
 def _split(fn: Callable[..., Any]) -> tuple[Callable[..., Any], _Arguments | None]:
@@ -243,24 +263,32 @@ def _inherited(opened: "Future[Lease]") -> bool:
     return opened.done() and opened.exception() is None and opened.result().inherited
 
 
-def _release_after(futures: Iterable["Future[Any]"], opened: "Future[Lease]") -> None:
-    wait(set(futures))
-    if opened.exception() is None:  # waits for a run that is just being started
-        opened.result().release()
+def _release_after(futures: Iterable["TaskFuture"], opened: "Future[Lease]") -> None:
+    try:
+        wait(set(futures))
+    except BaseException:  # Ctrl-C: nobody waits for the calls any more
+        for future in futures:
+            future.give_up()
+        raise
+    finally:
+        if opened.exception() is None:  # waits for a run that is just being started
+            opened.result().release()
 
 
 def _results(
-    ahead: "collections.deque[Future[list[T]]]",
-    submissions: "Iterator[Future[list[T]]]",
+    ahead: "collections.deque[TaskFuture]",
+    submissions: "Iterator[TaskFuture]",
     deadline: float | None,
 ) -> Iterator[T]:
     try:
         while ahead:
             left = None if deadline is None else deadline - time.monotonic()
-            chunk = ahead[0].result(left)
+            chunk: list[T] = ahead[0].result(left)
             ahead.popleft()
             ahead.extend(itertools.islice(submissions, 1))
-            yield from chunk
+            chunk.reverse()
+            while chunk:  # whoever takes a result is the only one to hold it
+                yield chunk.pop()
     finally:
         for future in ahead:
-            future.cancel()
+            future.give_up()  # nobody else has it

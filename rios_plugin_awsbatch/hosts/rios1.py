@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.statistics import Statistics
+from rios_plugin_awsbatch.run.tasks import TaskFuture
 from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.wire.messages import Payload
 
@@ -136,7 +137,12 @@ class AWSBatchJobManager(_Base):
 
     def waitOnJobs(self, jobIDlist: Sequence[Any]) -> None:
         """Wait until all blocks of a round have come back, or one has failed."""
-        wait(_futures(jobIDlist), return_when=FIRST_EXCEPTION)
+        futures = _futures(jobIDlist)
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        except BaseException:  # Ctrl-C: RIOS does not come back for them
+            _cancel(futures)
+            raise
 
     def gatherAllOutputs(self, jobIDlist: Sequence[Any]) -> list[Any]:
         """Return the outputs of a round in order; raise what one of its blocks raised."""
@@ -257,5 +263,7 @@ def _futures(jobs: Sequence[Any]) -> "list[Future[Any]]":
 
 
 def _cancel(futures: Sequence["Future[Any]"]) -> None:
+    """Have nobody compute what has not been begun, and wait for nothing."""
     for future in futures:
-        future.cancel()
+        if isinstance(future, TaskFuture):
+            future.give_up()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rios.structures import Timers
 
-from rios_plugin_awsbatch.run.pending import TaskFuture
+from rios_plugin_awsbatch.run.tasks import TaskFuture
 
 from .rios2_apply import Apply
 from .rios2_ending import Ending
@@ -104,7 +104,7 @@ class Collector:
             closed = self._closed
         future.add_done_callback(functools.partial(self._put, blocks))
         if closed:
-            future.cancel()
+            future.give_up()
 
     def close(self) -> list[Any]:
         """Stop, after the ``apply`` has ended, and cancel the tasks that have not come back.
@@ -120,7 +120,7 @@ class Collector:
             rest, changed = list(self._expected), list(self._changed)
             collected = [*self._collected, *changed]
         for future in rest:
-            future.cancel()
+            future.give_up()
         if self._apply.otherargs is not None and not changed:
             collected.append(self._apply.otherargs)
         return collected

@@ -31,6 +31,7 @@ class ExtraParams(BaseModel):
         idle_timeout: See `stack`.
         visibility_timeout: See `stack`.
         max_attempts: See `stack`.
+        timeout: Seconds that an attempt at a task may take: the setting `task_timeout`.
         env: Variables for the workers, a dictionary, or text as in the setting of this name.
         modules: See `stack`.
     """
@@ -50,6 +51,7 @@ class ExtraParams(BaseModel):
     idle_timeout: float | None = None
     visibility_timeout: int | None = None
     max_attempts: int | None = None
+    timeout: float | None = None
     env: dict[str, str] | list[str] | str | None = None
     modules: str | None = None
 
@@ -60,6 +62,8 @@ class ExtraParams(BaseModel):
             SettingsError: A value cannot be used.
         """
         given = self.model_dump(exclude={"read", "blocks_per_task"}, exclude_none=True)
+        if "timeout" in given:
+            given["task_timeout"] = given.pop("timeout")
         return load(Settings, **given)
 
 

@@ -41,7 +41,10 @@ def exception_from(
     place = f"worker {failure.worker}, {failure.versions}"
     if failure.reason == "lost":
         batch = f" Batch says: {' | '.join(batch_reasons)}." if batch_reasons else ""
-        return TaskLostError(f"{failure.text}{batch} [{place}]")
+        lost = TaskLostError(f"{failure.text}{batch} [{place}]")
+        if failure.traceback:
+            lost.__cause__ = WorkerTraceback(f"{with_source(failure.traceback)}\n[{place}]")
+        return lost
     if failure.reason == "refused":
         kind: type[AWSBatchException] = getattr(
             errors, failure.error.rpartition(".")[2], AWSBatchException

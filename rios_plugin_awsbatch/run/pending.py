@@ -1,52 +1,28 @@
 """The tasks without an outcome: the one owner of their futures, and of whether the run is open."""
 
-import dataclasses
 import logging
 import os
 import threading
 import time
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
 from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.aws.errors import sentence_for
-from rios_plugin_awsbatch.errors import AWSBatchException, LackingError, RemoteError
+from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.records import Outcome, TaskRecord
-from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
-from rios_plugin_awsbatch.wire.lacking import lacking_in_main
-from rios_plugin_awsbatch.wire.messages import Failure, Measures, Result
+from rios_plugin_awsbatch.wire.messages import Begun, Failure, Result
 
-from .failures import exception_from
+from .outcomes import record_of, unpacked
 from .roster import Roster
 from .statistics import Totals
+from .tasks import OutgoingTask, PendingTask, TaskFuture
 
 __all__ = ["Pending", "TaskFuture"]
 
 log = logging.getLogger(__name__)
-
-
-class TaskFuture(Future[Any]):
-    """The future of a task's result.
-
-    Attributes:
-        record: What became of the task; None before it has an outcome.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: TaskRecord | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """What is known of a task before it has an outcome."""
-
-    number: int
-    name: str
-    sent: float
-    size: int
-    future: TaskFuture
 
 
 class Pending:
@@ -56,17 +32,27 @@ class Pending:
         exchange: Unpacks results.
         roster: Knows the requests and the reasons of workers.
         totals: Adds up the records.
+        withdraw: Called with the number of a task that nobody waits for any more.
     """
 
-    def __init__(self, exchange: Exchange, roster: Roster, totals: Totals) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        roster: Roster,
+        totals: Totals,
+        withdraw: Callable[[int], None] = lambda _number: None,
+    ) -> None:
         self._exchange = exchange
         self._roster = roster
         self._totals = totals
+        self._withdraw = withdraw
         self._run = exchange.key.run
         self._owner = os.getpid()
         self._changed = threading.Condition()  # guards all that follows
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, PendingTask] = {}
         self._numbers = 0
+        self._kept_bytes = 0  # of arguments that are kept to be sent again
+        self._progress = time.monotonic()  # when something was last begun, settled or added
         self._broken: Exception | None = None
         self._closing = False
         self._abandoned = False
@@ -135,10 +121,49 @@ class Pending:
             self._refuse_unless_open()
             number = self._numbers
             self._numbers += 1
-            self._tasks[number] = _Task(number, name, time.time(), size, future)
+            if not self._tasks:
+                self._progress = time.monotonic()
+            self._tasks[number] = PendingTask(number, name, time.time(), size, future)
             self._changed.notify_all()
         future.add_done_callback(lambda done: self._forget(number, done))
         return number, future
+
+    # To be sent again
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of arguments that are kept to be sent again."""
+        with self._changed:
+            return self._kept_bytes
+
+    def keep(self, outgoing: OutgoingTask) -> None:
+        """Keep what is needed to send a task again, until it has its outcome."""
+        with self._changed:
+            task = self._tasks.get(outgoing.number)
+            if task is not None:
+                self._kept_bytes += outgoing.kept_bytes - task.kept_bytes
+                task.outgoing = outgoing
+
+    def note_sent(self, numbers: Iterable[int]) -> None:
+        """Take note that these tasks are on their way."""
+        now = time.monotonic()
+        with self._changed:
+            for number in numbers:
+                if number in self._tasks:
+                    self._tasks[number].sent_at = now
+
+    def overdue(self, quiet: float, silent: float) -> list[PendingTask]:
+        """Return tasks that may be lost: sent long ago, while nothing has happened since.
+
+        Args:
+            quiet: Seconds for which nothing has happened.
+            silent: Seconds for which a worker that keeps a task has said nothing.
+        """
+        now = time.monotonic()
+        with self._changed:
+            if now - self._progress < quiet:
+                return []
+            return [task for task in self._tasks.values() if task.is_overdue(now, quiet, silent)]
 
     def wanted(self, number: int) -> bool:
         """Say whether anybody still waits for a task."""
@@ -156,18 +181,34 @@ class Pending:
             closing = self._closing
         return not closing or self._roster.present > 0
 
+    def begin(self, begun: Begun) -> None:
+        """Take note that a worker computes a task: its future cannot be cancelled any more."""
+        self._roster.note_requests(begun.worker, begun.requests)
+        now = time.monotonic()
+        with self._changed:
+            task = self._tasks.get(begun.task)
+            if task is None:
+                return
+            if task.worker != begun.worker:
+                task.worker, self._progress = begun.worker, now
+            if begun.kept:
+                task.kept_at = now
+            task.start()  # if it was just cancelled, `_forget` does the rest
+
     def settle(self, reply: Result | Failure) -> None:
         """Give a task the outcome that a worker announces."""
         requests = self._roster.note_requests(reply.worker, reply.requests)
+        if reply.computing is not None:
+            self.begin(Begun(task=reply.computing, worker=reply.worker))
         task = self._taken(reply.task)
         if task is None:
             log.debug("run=%s task=%d came back once more; ignored", self._run, reply.task)
             return
-        value, error = _unpacked(reply, task.name, self._exchange, self._roster.reasons)
+        value, error = unpacked(reply, task.name, self._exchange, self._roster.reasons)
         outcome: Outcome = "done" if isinstance(reply, Result) else reply.reason
         self._finish(
             task,
-            _record(self._run, task, outcome, reply.worker, reply.measures, requests),
+            record_of(self._run, task, outcome, reply.worker, reply.measures, requests),
             value,
             error,
         )
@@ -176,7 +217,7 @@ class Pending:
         """Give a task an error of main's own: it cannot be sent, or the run is broken."""
         task = self._taken(number)
         if task is not None:
-            self._finish(task, _record(self._run, task, "failed"), None, error)
+            self._finish(task, record_of(self._run, task, "failed"), None, error)
 
     def fail_all(self, error: Exception) -> None:
         """Break the run: every task that has not come back gets `error`."""
@@ -200,30 +241,43 @@ class Pending:
             self._abandoned = self._abandoned or bool(left)
             self._changed.notify_all()
         for task in left:
-            task.future.cancel()  # which lets `_forget` do the rest
+            task.future.give_up()  # which lets `_forget` do the rest
         return True
 
-    def _taken(self, number: int) -> _Task | None:
+    def _taken(self, number: int) -> PendingTask | None:
         """Take a task out, to give it its outcome; None if it has one, or was cancelled."""
         with self._changed:
-            task = self._tasks.pop(number, None)
-        if task is None or task.future.set_running_or_notify_cancel():
-            return task
-        self._tell(task, _record(self._run, task, "cancelled"))
+            task = self._popped(number)
+            if task is None or task.start():
+                return task
+        self._tell(task, record_of(self._run, task, "cancelled"))
         return None
 
-    def _forget(self, number: int, future: "Future[Any]") -> None:
-        """Expect a task no more whose future was cancelled."""
-        if not future.cancelled():
-            return
-        with self._changed:
-            task = self._tasks.pop(number, None)
-            self._abandoned = self._abandoned or task is not None
+    def _popped(self, number: int) -> PendingTask | None:
+        """Take a task out; the caller holds the lock."""
+        task = self._tasks.pop(number, None)
         if task is not None:
-            future.set_running_or_notify_cancel()
-            self._tell(task, _record(self._run, task, "cancelled"))
+            self._kept_bytes -= task.kept_bytes
+            self._progress = time.monotonic()
+        return task
 
-    def _finish(self, task: _Task, record: TaskRecord, value: Any, error: Exception | None) -> None:
+    def _forget(self, number: int, future: "Future[Any]") -> None:
+        """Expect a task no more whose future was cancelled or given up."""
+        with self._changed:
+            task = self._popped(number)
+            self._abandoned = self._abandoned or task is not None
+            closing = self._closing
+            if task is None:  # it has its outcome
+                return
+            if future.cancelled():
+                task.start()
+        if not closing:
+            self._withdraw(number)
+        self._tell(task, record_of(self._run, task, "cancelled"))
+
+    def _finish(
+        self, task: PendingTask, record: TaskRecord, value: Any, error: Exception | None
+    ) -> None:
         self._totals.note(record)
         task.future.record = record
         try:
@@ -231,65 +285,12 @@ class Pending:
                 task.future.set_result(value)
             else:
                 task.future.set_exception(error)
+        except InvalidStateError:  # it was given up at this moment
+            return
         except BaseException:  # sys.exit in a user's callback must not end a thread of the run
             log.exception("run=%s task=%d a callback of its future failed", self._run, task.number)
         self._tell(task, record)
 
-    def _tell(self, task: _Task, record: TaskRecord) -> None:
+    def _tell(self, task: PendingTask, record: TaskRecord) -> None:
         task.future.record = record
         hooks.call("rios_awsbatch_task_done", record)
-
-
-def _unpacked(
-    reply: Result | Failure, task: str, exchange: Exchange, reasons: tuple[str, ...]
-) -> tuple[Any, Exception | None]:
-    """Return the value or the error that a reply stands for."""
-    try:
-        if isinstance(reply, Failure):
-            return None, exception_from(reply, task, exchange, reasons)
-        return _value(reply, task, exchange.unpack(reply.payload)), None
-    except Exception as error:  # noqa: BLE001 - it is the task's outcome
-        return None, error
-
-
-def _value(reply: Result, task: str, pickled: bytes) -> Any:
-    """Return the value of a result.
-
-    Raises:
-        Exception: Main cannot unpickle it; the message says so, and what to do.
-    """
-    try:
-        return payload.loads(pickled)
-    except LackingError as error:
-        raise lacking_in_main(error, task, reply.libraries.get(error.library)) from None
-    except AWSBatchException:
-        raise
-    except BaseException as error:  # unpickling may import what calls sys.exit
-        raise RemoteError(
-            f"The result of {task} cannot be unpickled here, though worker {reply.worker} has "
-            f"pickled it: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _record(  # noqa: PLR0913, PLR0917 - what is known, from three sides
-    run: str,
-    task: _Task,
-    outcome: Outcome,
-    worker: str = "",
-    measures: Measures | None = None,
-    requests: int = 0,
-) -> TaskRecord:
-    seen = measures or Measures(attempt=0)
-    return TaskRecord(
-        run=run,
-        task=task.number,
-        name=task.name,
-        worker=worker,
-        attempt=seen.attempt,
-        sent=task.sent,
-        bytes_in=task.size,
-        bytes_out=seen.bytes_out,
-        requests=requests,
-        outcome=outcome,
-        **vars(seen.measured),
-    )

@@ -13,11 +13,13 @@ import threading
 import time
 from typing import Final
 
+from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.errors import is_missing_queue, sentence_for
 from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
 from rios_plugin_awsbatch.errors import MessageError, StackError, VersionMismatchError
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
+    Begun,
     Failure,
     Message,
     Result,
@@ -72,22 +74,26 @@ class Receiver:
         self._thread.start()
 
     def close(self, *, queue_stays: bool) -> None:
-        """Receive no more.
+        """Receive no more, and end the receive that still waits.
 
         Args:
             queue_stays: Whether the queue outlives the run. Then the messages that were handled are
-                deleted. A receive that still waits is ended first, because it could take a message
-                of the queue's next user.
+                deleted, and the receive must have ended, because it could take a message of the
+                queue's next user.
         """
         self._closed.set()
-        if not queue_stays:
-            self._handlers.close(time.monotonic() + CLOSE_SECONDS)
-            return
-        deadline = time.monotonic() + LONG_POLL_SECONDS + CLOSE_SECONDS
+        patience = CLOSE_SECONDS + (LONG_POLL_SECONDS if queue_stays else 0)
+        deadline = time.monotonic() + patience
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._exchange.results.send([self._exchange.encode(Stop())])
+            with attempted(self._exchange.key.run, "stop receiving", queue_may_be_gone=True):
+                self._exchange.results.send([self._exchange.encode(Stop())])
             self._thread.join(max(deadline - time.monotonic(), 0))
         self._handlers.close(deadline)
+        if queue_stays:
+            self.flush()
+
+    def flush(self) -> None:
+        """Delete the messages that were handled, without waiting for others."""
         self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
@@ -130,6 +136,8 @@ class Receiver:
                 self._note(message)
             elif isinstance(message, Result | Failure):
                 self._pending.settle(message)
+            elif isinstance(message, Begun):
+                self._pending.begin(message)
         except Exception as error:
             if not is_missing_queue(error):  # else the run is over
                 log.exception("run=%s a message could not be handled", self._exchange.key.run)

@@ -18,6 +18,8 @@ The threads of main, beside those that submit::
         has no user
     renewal (1): renews the inventory, by which workers see that main is alive
     sweeper (1): deletes what dead runs left, once
+    overdue (1): sends tasks again whose messages were lost
+    withdrawer (0 or 1), sweeper of tasks (0 to 4): withdraw what nobody waits for
 
 They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
 and `Workforce` (jobs). Each has one lock, and says what it guards. No lock is held during a
@@ -50,17 +52,20 @@ from .exits import signals_deferred
 from .image import with_chosen_image
 from .last_words import last_words
 from .launch import worker_overrides
-from .pending import Pending, TaskFuture
+from .overdue import Overdue
+from .pending import Pending
 from .receiver import Receiver
 from .resources import RunResources
 from .roster import Roster
 from .runtimes import Runtimes
-from .sender import OutgoingTask, Sender
+from .sender import Sender
 from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
+from .tasks import OutgoingTask, TaskFuture
 from .unused import Unused
 from .watcher import Watcher
+from .withdrawal import Withdrawal
 from .workforce import Workforce
 
 __all__ = ["Run", "start_run"]
@@ -69,6 +74,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 3.0
 GIVEN_QUEUES_SECONDS: Final = 30.0
+SWEEP_SECONDS: Final = 5.0
 NAME_CHARACTERS: Final = 200
 
 
@@ -136,7 +142,8 @@ class Run:
         self.content = exchange.content  # gives back what `TaskContext.add_content` has stored
         self._totals = Totals()
         self._roster = Roster(self.run_id)
-        self._pending = Pending(exchange, self._roster, self._totals)
+        self._withdrawal = Withdrawal(exchange)
+        self._pending = Pending(exchange, self._roster, self._totals, self._withdrawal.note)
         self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
         self._workforce = Workforce(
             clients.batch,
@@ -160,6 +167,16 @@ class Run:
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
         )
+        self._overdue = Overdue(
+            exchange,
+            self._pending,
+            self._sender,
+            self._receiver.flush,
+            settings.visibility_timeout,
+            settings.max_attempts,
+        )
+        what = (self.run_id, clients, stack.bucket)
+        self._sweeper = threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True)
 
     def start(self) -> None:
         """Submit the workers, and start the threads.
@@ -171,8 +188,8 @@ class Run:
         self._sender.start()
         self._receiver.start()
         self._watcher.start()
-        what = (self.run_id, self._clients, self._stack.bucket)
-        threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True).start()
+        self._overdue.start()
+        self._sweeper.start()
         log.info("run=%s begins on %s", self.run_id, self._stack)
 
     def close(self) -> None:
@@ -192,9 +209,12 @@ class Run:
             self.run_id,
             [
                 ("stop looking after the workers", self._watcher.close),
+                ("stop looking for lost tasks", self._overdue.close),
                 ("stop sending", self._sender.close),
+                ("stop withdrawing tasks", self._withdrawal.close),
                 ("end the workers", self._dismiss),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
+                ("stop sweeping", lambda: _join(self._sweeper)),
                 ("delete what it owns in AWS", self._resources.delete),
                 (
                     "report its end",
@@ -306,6 +326,11 @@ def _sweep(run_id: str, clients: Clients, bucket: str) -> None:
         sweep(clients, bucket)
     except Exception as error:  # noqa: BLE001 - the next run, or the lifecycle rule, does it
         log.debug("run=%s cannot sweep: %s", run_id, error)
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.is_alive():
+        thread.join(SWEEP_SECONDS)
 
 
 def _tell_end(run: Run, stack: StackOutputs, begun: float, pending: Pending) -> None:

@@ -18,14 +18,13 @@ from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.patience import NEW_QUEUE_SECONDS, Patience
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.wire.exchange import Exchange
-from rios_plugin_awsbatch.wire.messages import Payload, Task
 from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, MESSAGE_BYTES
-from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 
 from .pending import Pending
+from .tasks import OutgoingTask
 from .threads import RequestThreads
 
-__all__ = ["OutgoingTask", "Sender", "about_sending"]
+__all__ = ["Sender", "about_sending"]
 
 UPLOADS: Final = 4
 SENDERS: Final = 3
@@ -34,47 +33,9 @@ GATHER_SECONDS: Final = 0.004
 # and this long if something is.
 UPLOAD_GATHER_SECONDS: Final = 0.05
 SMALL_BYTES: Final = MESSAGE_BYTES // 4
+# Arguments up to this size are kept in memory, however many there are: their futures take as much.
+ALWAYS_KEPT_BYTES: Final = 4 * 1024
 CLOSE_SECONDS: Final = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class OutgoingTask:
-    """A task on its way out.
-
-    Attributes:
-        number: Its number within the run.
-        name: What users call it.
-        function: The callable.
-        shared: Arguments that many tasks have in common.
-        arguments: Its own, pickled.
-        runtime: What goes with the function.
-    """
-
-    number: int
-    name: str
-    function: Payload
-    shared: Payload | None
-    arguments: bytes
-    runtime: Payload | None = None
-
-    def message(self, arguments: Payload) -> Task:
-        """Return the message that asks for it."""
-        return Task(
-            task=self.number,
-            name=self.name,
-            python=PYTHON,
-            cloudpickle=CLOUDPICKLE,
-            function=self.function,
-            shared=self.shared,
-            arguments=arguments,
-            runtime=self.runtime,
-        )
-
-    @property
-    def size_inline(self) -> int:
-        """Bytes of payloads that ride in the message, without the arguments."""
-        others = (self.function, self.shared, self.runtime)
-        return sum(payload.size_inline for payload in others if payload is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,12 +74,14 @@ class Sender:
     Args:
         exchange: Where to.
         pending: Says who is still waited for, and takes the error of a task that cannot be sent.
-        memory_limit: Bytes that may wait here.
+        memory_limit: Bytes that may wait here, and bytes that may be kept to be sent again. Beyond
+            that, arguments go through the bucket, and only their key is kept.
     """
 
     def __init__(self, exchange: Exchange, pending: Pending, memory_limit: int) -> None:
         self._exchange = exchange
         self._pending = pending
+        self._memory_limit = memory_limit
         self._budget = _Budget(memory_limit)
         self._closed = threading.Event()
         self._patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
@@ -139,15 +102,30 @@ class Sender:
 
     def put(self, task: OutgoingTask) -> None:
         """Send `task` soon; waits while too many bytes wait already."""
-        room = self._exchange.inline_limit - task.size_inline
-        size = len(task.arguments)
-        if size > room:
+        size = task.kept_bytes
+        fits = size <= self._room_for(task)
+        kept = size <= ALWAYS_KEPT_BYTES or self._pending.kept_bytes + size <= self._memory_limit
+        if not (fits and kept):
             self._budget.acquire(size, self._closed)
             self._uploads.call(functools.partial(self._upload, task))
             return
-        text = self._exchange.encode(task.message(self._exchange.pack(task.arguments, "", room)))
+        self._pending.keep(task)
+        text = self._encode(task)
         self._budget.acquire(len(text), self._closed)
         self._encoded.put(_Encoded(task.number, task.name, text, len(text)))
+
+    def put_again(self, task: OutgoingTask) -> None:
+        """Send a task once more that was lost on its way."""
+        self._encoded.put(_Encoded(task.number, task.name, self._encode(task), 0))
+
+    def _room_for(self, task: OutgoingTask) -> int:
+        return self._exchange.inline_limit - task.size_inline
+
+    def _encode(self, task: OutgoingTask) -> str:
+        arguments = task.arguments
+        if isinstance(arguments, bytes):
+            arguments = self._exchange.pack(arguments, "", self._room_for(task))
+        return self._exchange.encode(task.message(arguments))
 
     def close(self) -> None:
         """Drop what waits, and finish what is under way, before the run's objects are deleted."""
@@ -168,15 +146,16 @@ class Sender:
         try:
             if self._pending.wanted(task.number):
                 name = f"tasks/{task.number}"
-                stored = self._patience.call(
-                    lambda: self._exchange.pack(task.arguments, name, room=-1)
-                )
-                text = self._exchange.encode(task.message(stored))
-                self._encoded.put(_Encoded(task.number, task.name, text, 0))
+                data = task.arguments
+                assert isinstance(data, bytes)
+                stored = self._patience.call(lambda: self._exchange.pack(data, name, room=-1))
+                kept = dataclasses.replace(task, arguments=stored)
+                self._pending.keep(kept)
+                self._encoded.put(_Encoded(task.number, task.name, self._encode(kept), 0))
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
             self._pending.fail(task.number, about_sending(task.name, error))
         finally:
-            self._budget.release(len(task.arguments))
+            self._budget.release(task.kept_bytes)
 
     # Sender threads
 
@@ -216,6 +195,7 @@ class Sender:
             return
         try:
             self._patience.call(lambda: self._exchange.tasks.send([task.text for task in batch]))
+            self._pending.note_sent([task.number for task in batch])
         except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
             for task in batch:
                 self._pending.fail(task.number, about_sending(task.name, error))

@@ -5,9 +5,9 @@ from typing import Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import run_prefix
-from rios_plugin_awsbatch.errors import PayloadError
+from rios_plugin_awsbatch.errors import MessageError, PayloadError
 
-from .messages import Message, Payload, RunKey, decode, encode
+from .messages import Message, Payload, RunKey, Withdrawn, decode, encode
 from .queue import MessageQueue
 from .store import PayloadStore
 from .task_function import content_name
@@ -15,6 +15,8 @@ from .task_function import content_name
 __all__ = ["Exchange", "connect"]
 
 _CONTENTS: Final = "contents/"
+_WITHDRAWN: Final = "withdrawn"
+_MAC_DIGITS: Final = 16
 
 
 class Exchange:
@@ -42,17 +44,22 @@ class Exchange:
         self.key = key
         self.inline_limit = inline_limit
 
-    def pack(self, data: bytes, name: str, room: int | None = None) -> Payload:
+    def pack(
+        self, data: bytes, name: str, room: int | None = None, *, by_content: bool = False
+    ) -> Payload:
         """Make a payload: inline if it fits, else stored.
 
         Args:
             data: The bytes.
             name: Their name in the store.
             room: Bytes that fit into the message; the inline limit, if not given.
+            by_content: Whether other bytes get another name: a task may be computed twice, and the
+                second result must not take the place of the first.
         """
         mac = self.key.mac(data)
         if len(data) <= (self.inline_limit if room is None else room):
             return Payload(mac=mac, size=len(data), inline=base64.b64encode(data).decode())
+        name = f"{name}-{mac[:_MAC_DIGITS]}" if by_content else name
         return Payload(mac=mac, size=len(data), key=self.store.put(name, data))
 
     def unpack(self, payload: Payload) -> bytes:
@@ -92,6 +99,22 @@ class Exchange:
         if content_name(data) != name:
             raise PayloadError(f"Content {name} of run {self.key.run} is damaged or forged.")
         return data
+
+    def put_withdrawn(self, withdrawn: Withdrawn) -> None:
+        """Tell workers in the bucket which tasks nobody waits for, instead of what it says now."""
+        self.store.put(_WITHDRAWN, self.encode(withdrawn).encode())
+
+    def withdrawn(self) -> Withdrawn:
+        """Return what `put_withdrawn` has stored.
+
+        Raises:
+            PayloadError: Nothing has been stored.
+            MessageError: It is damaged or forged.
+        """
+        message = self.decode(self.store.get(f"{self.store.prefix}{_WITHDRAWN}").decode())
+        if not isinstance(message, Withdrawn):
+            raise MessageError(f"Object {_WITHDRAWN} of run {self.key.run} is something else.")
+        return message
 
     def encode(self, message: Message) -> str:
         """Return `message` as text for one of the run's queues."""

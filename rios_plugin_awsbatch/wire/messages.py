@@ -25,6 +25,7 @@ from rios_plugin_awsbatch.errors import MessageError, UnreadableError, VersionMi
 from rios_plugin_awsbatch.records import Measured, Versions
 
 __all__ = [
+    "Begun",
     "Failure",
     "Measures",
     "Message",
@@ -33,6 +34,7 @@ __all__ = [
     "RunKey",
     "Stop",
     "Task",
+    "Withdrawn",
     "WorkerNotice",
     "decode",
     "encode",
@@ -115,6 +117,7 @@ class Task(_Model):
         task: The task's number within the run.
         name: What users call it: a block's place, or the function's name.
         failed: How many attempts at it have failed before this message was sent.
+        vanished: How many workers had received it before, and vanished without a word.
         python: Main's Python version, "3.11". Only the same minor version reads pickled code.
         cloudpickle: Main's cloudpickle major version.
         function: The callable. Workers keep it.
@@ -128,6 +131,7 @@ class Task(_Model):
     task: int
     name: _Text
     failed: int = 0
+    vanished: int = 0
     python: str
     cloudpickle: int
     function: Payload
@@ -174,6 +178,7 @@ class Result(_Model):
         measures: What the worker measured.
         payload: The pickled value.
         libraries: The worker's versions of the libraries whose objects the value has.
+        computing: What the worker computes next; so main learns it at no cost.
     """
 
     kind: Literal["result"] = "result"
@@ -183,6 +188,7 @@ class Result(_Model):
     measures: Measures = Measures()
     payload: Payload
     libraries: dict[str, str] = {}
+    computing: int | None = None
 
 
 class Failure(_Model):
@@ -201,6 +207,7 @@ class Failure(_Model):
         traceback: The worker's formatted traceback.
         versions: Versions of Python and the libraries that matter, for the reader.
         exception: The pickled exception, if it can be pickled.
+        computing: As in `Result`.
     """
 
     kind: Literal["failure"] = "failure"
@@ -214,6 +221,7 @@ class Failure(_Model):
     traceback: _Text = ""
     versions: str = ""
     exception: Payload | None = None
+    computing: int | None = None
 
 
 class WorkerNotice(_Model):
@@ -236,7 +244,31 @@ class WorkerNotice(_Model):
     versions: Versions | None = None
 
 
-Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice
+class Begun(_Model):
+    """A worker computes a task, and has done so for a while.
+
+    Attributes:
+        task: The task's number within the run.
+        worker: Who computes it.
+        requests: AWS requests that this worker has made so far.
+        kept: Whether only this worker has the task, as its message is gone from the queue.
+    """
+
+    kind: Literal["begun"] = "begun"
+    task: int
+    worker: str
+    requests: int = 0
+    kept: bool = False
+
+
+class Withdrawn(_Model):
+    """Tasks that nobody waits for, as ranges: the first and the last number; in the bucket."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    ranges: tuple[tuple[int, int], ...]
+
+
+Message: TypeAlias = Task | Stop | Result | Failure | WorkerNotice | Begun | Withdrawn
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
 )

@@ -12,6 +12,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 __all__ = [
     "BATCH_ENTRIES",
@@ -32,6 +33,11 @@ LONG_POLL_SECONDS: Final = 20
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 SURE_SECONDS: Final = 1
 DRAIN_SECONDS: Final = 60
+_COUNTS: "Final[tuple[QueueAttributeNameType, ...]]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 REFUSAL_SECONDS: Final = 10.0  # for which SQS may refuse single messages of a batch
 
 
@@ -118,8 +124,19 @@ class MessageQueue:
         while received := self.receive(BATCH_ENTRIES, wait=SURE_SECONDS, visibility=DRAIN_SECONDS):
             self.delete([message.receipt for message in received])
 
-    def extend(self, receipts: Sequence[str], seconds: int) -> None:
-        """Hide the messages of these receipts for `seconds` from now; 0 hands them back."""
+    def count(self) -> int:
+        """Return how many messages it holds, about: AWS needs a minute to be sure."""
+        answer = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[*_COUNTS])
+        attributes: Any = answer.get("Attributes", {})
+        return sum(int(attributes.get(name, 1)) for name in _COUNTS)
+
+    def extend(self, receipts: Sequence[str], seconds: int) -> list[str]:
+        """Hide the messages of these receipts for `seconds` from now; 0 hands them back.
+
+        Returns:
+            The receipts that SQS refuses: their messages are deleted, or visible again.
+        """
+        refused = []
         for batch in in_batches(receipts, BATCH_ENTRIES):
             response = self._sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
@@ -128,7 +145,10 @@ class MessageQueue:
                     for number, receipt in enumerate(batch)
                 ],
             )
-            self._note(response.get("Failed", []), "extended")
+            failed = response.get("Failed", [])
+            self._note(failed, "extended")
+            refused += [batch[int(one["Id"])] for one in failed if one.get("SenderFault")]
+        return refused
 
     def _send(self, unsent: dict[str, str]) -> None:
         """Send a batch; what SQS takes is taken out of `unsent`."""

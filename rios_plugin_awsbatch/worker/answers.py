@@ -13,6 +13,7 @@ from rios_plugin_awsbatch.errors import AWSBatchException, TaskLostError
 from rios_plugin_awsbatch.records import Measured, Versions
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import (
+    Begun,
     Failure,
     Measures,
     Payload,
@@ -25,7 +26,7 @@ from rios_plugin_awsbatch.wire.versions import describe_versions
 from .calls import NOT_BEGUN, Content, Raised, Returned
 from .inflight import HeldTask
 
-__all__ = ["Answers", "Outcome", "Refused"]
+__all__ = ["Answers", "Outcome", "Refused", "Withheld"]
 
 INLINE_EXCEPTION: Final = 128 * 1024
 DETAIL_CHARACTERS: Final = 2_000
@@ -40,13 +41,21 @@ class Refused:
     Attributes:
         error: Why; a `TaskLostError` if the task ended the processes that computed it.
         timing: How long it was computed, if it was begun.
+        stacks: Where it stood when its time was over.
     """
 
     error: Exception
     timing: Measured = NOT_BEGUN
+    stacks: str = ""
 
 
-Outcome: TypeAlias = Returned | Raised | Refused
+@dataclasses.dataclass(frozen=True)
+class Withheld:
+    """A task that nobody waits for: main is told nothing."""
+
+
+Outcome: TypeAlias = Returned | Raised | Refused | Withheld
+_Told: TypeAlias = Returned | Raised | Refused
 
 
 class Answers:
@@ -85,6 +94,13 @@ class Answers:
         )
         self._exchange.results.send([self._exchange.encode(notice)])
 
+    def tell_begun(self, held: HeldTask, *, kept: bool = False) -> None:
+        """Tell main that a task is being computed; or that only this worker has it, see `Begun`."""
+        begun = Begun(
+            task=held.task.task, worker=self._worker, requests=self._clients.requests, kept=kept
+        )
+        self._exchange.results.send([self._exchange.encode(begun)])
+
     def send(self, replies: Sequence[Result | Failure]) -> None:
         """Send replies to main."""
         texts = [self._exchange.encode(reply) for reply in replies]
@@ -93,19 +109,22 @@ class Answers:
     def send_anew(self, tasks: Sequence[HeldTask], *, failed: int = 0) -> None:
         """Send tasks anew and delete their messages.
 
-        If they only became visible again, SQS would count this worker's attempt as a failed one.
+        If they only became visible again, this worker would count as one that has vanished.
 
         Args:
             tasks: The tasks.
             failed: How many of this worker's attempts count: none if it has been told to stop.
         """
         anew = [
-            held.task.model_copy(update={"failed": held.attempt - 1 + failed}) for held in tasks
+            held.task.model_copy(
+                update={"failed": held.attempt - 1 + failed, "vanished": held.vanished}
+            )
+            for held in tasks
         ]
         self._exchange.tasks.send([self._exchange.encode(task) for task in anew])
         self._exchange.tasks.delete([held.receipt for held in tasks])
 
-    def reply_to(self, held: HeldTask, outcome: Outcome) -> Result | Failure:
+    def reply_to(self, held: HeldTask, outcome: _Told) -> Result | Failure:
         """Return the message that tells main a task's outcome; stores what is large."""
         try:
             if isinstance(outcome, Returned):
@@ -129,7 +148,7 @@ class Answers:
         left = (MESSAGE_BYTES - _ENVELOPE_BYTES - measures.blocks_size) * 3 // 4
         payload = self._pack(
             returned.result,
-            f"results/{held.task.task}-{self._worker}-{held.attempt}",
+            f"results/{held.task.task}-{self._worker}",
             min(self._exchange.inline_limit, left),
         )
         return Result(
@@ -180,7 +199,7 @@ class Answers:
 
     def _pack(self, data: bytes, name: str, room: int) -> Payload:
         return self._patience.call(
-            lambda: self._exchange.pack(data, name, room), what=f"store {name}"
+            lambda: self._exchange.pack(data, name, room, by_content=True), what=f"store {name}"
         )
 
     def _refusal(self, held: HeldTask, refused: Refused) -> Failure:
@@ -193,6 +212,7 @@ class Answers:
             reason="lost" if isinstance(error, TaskLostError) else "refused",
             error=type(error).__name__,
             text=sentence_for(error),
+            traceback=refused.stacks,
             versions=describe_versions(),
         )
 

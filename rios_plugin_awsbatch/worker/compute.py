@@ -5,9 +5,11 @@ the GIL for minutes, crash, be killed for its memory. Calls and replies travel o
 """
 
 import ctypes
+import fcntl
 import io
 import os
 import pickle
+import resource
 import signal
 import sys
 import time
@@ -29,6 +31,7 @@ from rios_plugin_awsbatch.wire.versions import (
 
 from .calls import Cache, Call, Content, Raised, Returned
 from .imports import explained_imports
+from .stacks import write_stacks_at_signal
 
 __all__ = ["main", "serve"]
 
@@ -36,6 +39,8 @@ __all__ = ["main", "serve"]
 TEXT_CHARACTERS: Final = 10_000
 TRACEBACK_CHARACTERS: Final = 50_000
 NAME_CHARACTERS: Final = 200
+_HIGHEST_FILES: Final = 1024
+_HIGH_FILES: Final = 8
 # Modules of ours that stand between the worker and the user's code.
 _OURS: Final = ("rios_plugin_awsbatch.worker.", "rios_plugin_awsbatch.hosts.")
 
@@ -203,8 +208,21 @@ def _users_part(trace: types.TracebackType | None) -> types.TracebackType | None
     return part or trace
 
 
+def _out_of_reach(descriptor: int) -> int:
+    """Return a high number for an open file: functions close low ones, and open files of theirs."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        high = fcntl.fcntl(
+            descriptor, fcntl.F_DUPFD_CLOEXEC, min(most, _HIGHEST_FILES) - _HIGH_FILES
+        )
+    except OSError:  # a limit of very few files
+        return descriptor
+    os.close(descriptor)
+    return high
+
+
 def main() -> None:
-    """Serve the worker whose socket is the file descriptor in the first argument."""
+    """Serve the worker that names its socket and the file for stacks in the arguments."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)  # never outlive the worker
@@ -212,6 +230,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What users print belongs in the log when they print it.
         sys.stdout.reconfigure(line_buffering=True)
-    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    connection: Connection[Any, Any] = Connection(_out_of_reach(int(sys.argv[1])))
+    stacks = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    write_stacks_at_signal(_out_of_reach(stacks))
     connection.send(find_versions())
     serve(connection)

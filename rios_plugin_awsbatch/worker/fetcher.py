@@ -30,6 +30,9 @@ __all__ = ["MEMORY_REMEDY", "Fetcher"]
 
 log = logging.getLogger(__name__)
 
+# Chance does not take so many machines from one block, at any rate at which Spot machines are worth
+# their price.
+MACHINES_LOST: Final = 10
 MEMORY_REMEDY: Final = "Give the job definition more memory, or make the blocks smaller."
 
 
@@ -120,7 +123,11 @@ class Fetcher:
         for position, message in enumerate(messages):
             content = self._decoded(message)
             if isinstance(content, Task):
-                tasks.append(HeldTask(content, message.receipt, content.failed + message.attempts))
+                # Who hands a task back sends it anew: who had received this message has vanished.
+                vanished = content.vanished + message.attempts - 1
+                tasks.append(
+                    HeldTask(content, message.receipt, content.failed + 1, vanished=vanished)
+                )
             elif isinstance(content, Stop):
                 self._exchange.tasks.delete([message.receipt])
                 others = [other.receipt for other in messages[position + 1 :]]
@@ -153,12 +160,14 @@ class Fetcher:
         self._in_flight.add_waiting(dataclasses.replace(held, arguments=arguments))
 
     def _check(self, held: HeldTask) -> None:
-        """Refuse a task that has ended too many workers, or that must not be unpickled here."""
+        """Refuse a task that has lost too many machines, or that must not be unpickled here."""
         task = held.task
-        if held.attempt > self._settings.max_attempts:
+        if held.vanished >= MACHINES_LOST:
             raise TaskLostError(
-                f"{task.name}: every worker that received it vanished ({held.attempt - 1}), most "
-                f"likely because it ran out of memory. {MEMORY_REMEDY}"
+                f"{task.name}: machine lost, {held.vanished} times in a row: the workers that "
+                "received it vanished without a word. If Batch gives no reason, look whether the "
+                "block takes more memory than the machine has, and whether Spot machines are "
+                "reclaimed before it is done."
             )
         if (task.python, task.cloudpickle) != (PYTHON, CLOUDPICKLE):
             raise VersionMismatchError(

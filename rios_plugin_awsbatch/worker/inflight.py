@@ -24,12 +24,16 @@ class HeldTask:
         receipt: The handle of its message.
         attempt: The number of this attempt at it, by any worker, from 1.
         arguments: The pickled arguments, once they are here.
+        vanished: How many workers have had it before, and vanished without a word.
+        received: When it was received, by the monotonic clock.
     """
 
     task: Task
     receipt: str
     attempt: int
     arguments: bytes = b""
+    vanished: int = 0
+    received: float = dataclasses.field(default_factory=time.monotonic, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,9 @@ class InFlight:
         self._held: dict[str, HeldTask] = {}  # by receipt
         self._waiting: collections.deque[HeldTask] = collections.deque()
         self._begun: float | None = None  # when the current task was begun
+        self._current: HeldTask | None = None
+        self._told = False  # whether main knows that it was begun
+        self._kept: set[str] = set()  # receipts whose messages are gone from the queue
         self._idle_since = time.monotonic()
         self._ending: Ending | None = None
         self._interrupted = False
@@ -119,16 +126,47 @@ class InFlight:
             if self._interrupted or not self._waiting:
                 return None
             self._begun = time.monotonic()
+            self._current, self._told = self._waiting.popleft(), False
             self._changed.notify_all()
-            return self._waiting.popleft()
+            return self._current
 
-    def finish(self) -> None:
-        """Take note that the current task is done with."""
+    def finish(self, *, computed: bool = True) -> None:
+        """Take note that the current task is done with.
+
+        Args:
+            computed: Whether it says anything about how long tasks take.
+        """
         with self._changed:
-            if self._begun is not None:
+            if self._begun is not None and computed:
                 self._prefetch.note_task(time.monotonic() - self._begun)
-            self._begun = None
+            self._begun = self._current = None
             self._changed.notify_all()
+
+    @property
+    def typical_seconds(self) -> float | None:
+        """How long tasks take; None if nobody knows."""
+        with self._changed:
+            return self._prefetch.typical_seconds
+
+    @property
+    def current(self) -> HeldTask | None:
+        """The task that is being computed."""
+        with self._changed:
+            return self._current
+
+    def take_begun(self, seconds: float = 0.0) -> HeldTask | None:
+        """Return the current task, for main to be told, unless it has been.
+
+        Args:
+            seconds: For how long it must have been computed.
+        """
+        with self._changed:
+            if self._current is None or self._begun is None or self._told:
+                return None
+            if time.monotonic() - self._begun < seconds:
+                return None
+            self._told = True
+            return self._current
 
     # Holding
 
@@ -137,7 +175,30 @@ class InFlight:
         with self._changed:
             for held in tasks:
                 self._held.pop(held.receipt, None)
+                self._kept.discard(held.receipt)
                 self._idle_since = time.monotonic()
+
+    def keep(self, held: HeldTask) -> None:
+        """Take note that this worker alone has a task: its message is gone from the queue."""
+        with self._changed:
+            if held.receipt in self._held:
+                self._kept.add(held.receipt)
+
+    def is_kept(self, held: HeldTask) -> bool:
+        """Say whether this worker alone has a task."""
+        with self._changed:
+            return held.receipt in self._kept
+
+    def lose(self, receipts: Iterable[str]) -> None:
+        """Hold tasks no more that wait for their turn, if their messages are other workers'."""
+        with self._changed:
+            gone = {one.receipt for one in self._waiting if one.receipt in set(receipts)}
+            self._waiting = collections.deque(
+                one for one in self._waiting if one.receipt not in gone
+            )
+            for receipt in gone:
+                self._held.pop(receipt, None)
+            self._changed.notify_all()
 
     def held(self) -> list[HeldTask]:
         """Return the tasks that are held."""

@@ -42,6 +42,11 @@ class Prefetch:
         self._receiving = _FIRST_RECEIVE_SECONDS
         self._preparing = TypicalSeconds()
 
+    @property
+    def typical_seconds(self) -> float | None:
+        """How long tasks take; None if nobody knows."""
+        return self._typical.value
+
     def note_task(self, seconds: float) -> None:
         """Take note of how long the worker was busy with a task."""
         self._typical.note(seconds)

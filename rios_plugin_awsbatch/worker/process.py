@@ -1,12 +1,14 @@
 """The worker's end of the process that computes: starts it, calls it, and says how it died."""
 
 import dataclasses
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -14,11 +16,11 @@ from typing import Any, Final
 from rios_plugin_awsbatch.errors import ModulesError
 from rios_plugin_awsbatch.records import Versions
 from rios_plugin_awsbatch.settings import WorkerSettings, variables
-from rios_plugin_awsbatch.wire.compression import Compression
 from rios_plugin_awsbatch.wire.messages import Payload, Task
 
 from .calls import Call, Content, Kept, Raised, Returned
 from .runtimes import NO_RUNTIME, Runtime
+from .stacks import Stacks, read_stacks
 
 __all__ = ["ComputeProcess", "Death"]
 
@@ -45,16 +47,21 @@ class Death:
 
     Attributes:
         returncode: As `subprocess` has it, negative after a signal.
+        overdue: Where it stood when its time was over; None if it was not.
     """
 
     returncode: int
+    overdue: Stacks | None = None
 
     @property
     def killed(self) -> bool:
         """Whether something killed it: mostly the kernel, when memory has run out."""
-        return self.returncode == -signal.SIGKILL
+        return self.returncode == -signal.SIGKILL and self.overdue is None
 
     def __str__(self) -> str:
+        if self.overdue is not None:
+            place = f"; it stood in {self.overdue.place}" if self.overdue.place else ""
+            return f"took longer than it may (RIOS_AWSBATCH_TASK_TIMEOUT), and was ended{place}"
         if self.killed:
             return "was killed (SIGKILL), most likely because it ran out of memory"
         if self.returncode < 0:
@@ -74,10 +81,15 @@ class ComputeProcess:
         self._killed = False
         self._start()
 
+    @property
+    def _stacks_file(self) -> str:
+        return os.path.join(self._temporary.name, "stacks")  # noqa: PTH118 - for another process
+
     def _start(self) -> None:
         self._functions = Kept(FUNCTIONS_KEPT)
         self._shared = Kept(SHARED_KEPT)
         self._called = False
+        self._overdue: Stacks | None = None
         # What it leaves there when it is killed goes with it.
         self._temporary = tempfile.TemporaryDirectory(
             prefix="rios-awsbatch-", ignore_cleanup_errors=True
@@ -85,7 +97,7 @@ class ComputeProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                [sys.executable, "-c", _CODE, str(theirs.fileno())],
+                [sys.executable, "-c", _CODE, str(theirs.fileno()), self._stacks_file],
                 pass_fds=[theirs.fileno()],
                 env=_environment(self._runtime, self._temporary.name),
             )
@@ -110,7 +122,7 @@ class ComputeProcess:
         arguments: bytes,
         attempt: int,
         unpack: Callable[[Payload], bytes],
-        compression: Compression,
+        settings: WorkerSettings,
     ) -> Returned | Raised:
         """Have a task computed.
 
@@ -119,13 +131,13 @@ class ComputeProcess:
             arguments: The bytes of its arguments.
             attempt: The number of this attempt at it, from 1.
             unpack: Returns the bytes of a payload that the process does not hold yet.
-            compression: How to compress the result.
+            settings: Say how to compress the result, and how long the task may take.
 
         Returns:
             The pickled result, or what was raised.
 
         Raises:
-            EOFError: The process has died; `replace` says how.
+            EOFError: The process has died, or was ended as its time was over; `replace` says how.
             Exception: Whatever `unpack` raises.
         """
         self._enter(task.runtime, unpack)
@@ -143,20 +155,29 @@ class ComputeProcess:
         assert isinstance(function, Content)
         try:
             modules = self._runtime.modules
-            call = Call(task.name, function, shared, arguments, attempt, compression, modules)
+            call = Call(
+                task.name, function, shared, arguments, attempt, settings.compression, modules
+            )
             self._called = True
             self._connection.send(call)
         except OSError as error:
             raise EOFError from error
-        reply: Returned | Raised = self._received()
+        reply: Returned | Raised = self._received(settings.task_timeout)
         return reply
 
-    def _received(self) -> Any:
+    def _received(self, timeout: float | None = None) -> Any:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
             # A process that the function started may hold the other end open after this one's
             # death.
-            while not self._connection.poll(_LOOK_SECONDS):
+            while not self._connection.poll(
+                min(_LOOK_SECONDS, max(deadline - time.monotonic(), 0))
+            ):
                 if self._process.poll() is not None and not self._connection.poll(0):
+                    raise EOFError
+                if time.monotonic() >= deadline:
+                    self._overdue = read_stacks(self._process.pid, self._stacks_file)
+                    self._process.kill()
                     raise EOFError
             return self._connection.recv()
         except OSError as error:
@@ -199,7 +220,7 @@ class ComputeProcess:
         self._connection.close()
         code = self._process.wait()
         self._temporary.cleanup()
-        return Death(code)
+        return Death(code, self._overdue)
 
     def kill(self) -> None:
         """End the process now, and any that takes its place before the next call is made.

@@ -12,7 +12,7 @@ from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Failure, Result
 from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES
 
-from .answers import Answers, Outcome
+from .answers import Answers, Outcome, Withheld
 from .inflight import HeldTask, InFlight
 
 __all__ = ["Replier"]
@@ -112,14 +112,26 @@ class Replier:
         try:
             # If this fails, SQS hands the tasks out again.
             with attempted(self._run, "send results", queue_may_be_gone=True):
-                replies = [self._answers.reply_to(held, outcome) for held, outcome in outcomes]
-                for held, reply in zip(tasks, replies, strict=True):
-                    self._log_task(held, reply)
-                self._answers.send(replies)
+                replies = self._replies(outcomes)
+                if replies:
+                    begun = self._in_flight.take_begun()
+                    if begun is not None:
+                        told = {"computing": begun.task.task}
+                        replies[-1] = replies[-1].model_copy(update=told)
+                    self._answers.send(replies)
                 return [held.receipt for held in tasks]
             return []
         finally:
             self._in_flight.drop(tasks)
+
+    def _replies(self, outcomes: list[tuple[HeldTask, Outcome]]) -> list[Result | Failure]:
+        replies = []
+        for held, outcome in outcomes:
+            if not isinstance(outcome, Withheld):
+                reply = self._answers.reply_to(held, outcome)
+                self._log_task(held, reply)
+                replies.append(reply)
+        return replies
 
     def _delete(self, receipts: list[str]) -> None:
         # If this fails, the tasks are computed once more, and main ignores the results.

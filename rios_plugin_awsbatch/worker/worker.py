@@ -22,7 +22,8 @@ The threads of the worker, and the process that computes::
        v
     S3, SQS results
 
-    heartbeat (1)     keeps the messages of held tasks invisible to other workers
+    heartbeat (1)     keeps the messages of held tasks invisible to other workers; tells main what
+                      is being computed for more than a second
     liveness (1)      looks whether main still renews the run's record; else the worker ends
 
 What they share is in `InFlight`, which one lock guards: the held tasks, those that wait, and why
@@ -51,13 +52,14 @@ from rios_plugin_awsbatch.records import Measured
 from rios_plugin_awsbatch.settings import WorkerSettings
 from rios_plugin_awsbatch.wire.exchange import Exchange
 
-from .answers import Answers, Outcome, Refused
+from .answers import Answers, Outcome, Refused, Withheld
 from .fetcher import MEMORY_REMEDY, Fetcher
 from .heartbeat import Heartbeat
 from .inflight import Ending, HeldTask, InFlight
 from .liveness import Liveness
 from .process import ComputeProcess, Death
 from .replier import Replier
+from .withdrawals import Withdrawals
 
 __all__ = ["Worker"]
 
@@ -65,6 +67,7 @@ log = logging.getLogger(__name__)
 
 REPLIER_SECONDS: Final = 10.0
 FETCHER_SECONDS: Final = 1.0
+OVERDUE_REMEDY: Final = "Allow more time, or call the function on this block alone."
 CRASH_REMEDY: Final = "See the worker's log, and call the function on this block alone."
 
 
@@ -100,8 +103,11 @@ class Worker:
         self._fetcher = Fetcher(
             exchange, self._in_flight, self._answers, self._replier, settings, name, self._ended
         )
-        self._heartbeat = Heartbeat(exchange, self._in_flight, visibility, self._ended)
+        self._heartbeat = Heartbeat(
+            exchange, self._in_flight, self._answers, visibility, self._ended
+        )
         self._liveness = Liveness(clients, settings, self.stop, self._ended)
+        self._withdrawals = Withdrawals(exchange)
 
     def announce(self) -> None:
         """Tell main that the worker is ready, as soon as its compute process has started.
@@ -136,7 +142,7 @@ class Worker:
             self._liveness.start()
             while (held := self._in_flight.begin_next()) is not None:
                 outcome = self._outcome_of(held)
-                self._in_flight.finish()
+                self._in_flight.finish(computed=not isinstance(outcome, Withheld))
                 if outcome is not None:
                     self._replier.put(held, outcome)
             ending = self._in_flight.ending
@@ -156,6 +162,8 @@ class Worker:
 
     def _outcome_of(self, held: HeldTask) -> Outcome | None:
         """Compute a task; None if it is for another attempt, or another worker."""
+        if self._withdrawals.include(held.task.task, self._in_flight.typical_seconds):
+            return Withheld()
         begun, start = time.time(), time.monotonic()
         try:
             return self._compute.call(
@@ -163,7 +171,7 @@ class Worker:
                 held.arguments,
                 held.attempt,
                 self._exchange.unpack,
-                self._settings.compression,
+                self._settings,
             )
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
@@ -187,11 +195,14 @@ class Worker:
         )
         if held.attempt >= self._settings.max_attempts:
             remedy = MEMORY_REMEDY if death.killed else CRASH_REMEDY
+            if death.overdue is not None:
+                remedy = OVERDUE_REMEDY
             sentence = (
                 f"{task.name}: the process that computed it {death}, {held.attempt} times in a "
                 f"row. {remedy}"
             )
-            return Refused(TaskLostError(sentence), timing)
+            stacks = death.overdue.text if death.overdue is not None else ""
+            return Refused(TaskLostError(sentence), timing, stacks)
         self._in_flight.drop([held])
         with attempted(self._run, "hand back a task", queue_may_be_gone=True):
             self._answers.send_anew([held], failed=1)

@@ -137,13 +137,16 @@ def test_callbacks_are_called_once_with_the_future(executor):
     assert seen == [8, future]
 
 
-def test_a_future_can_be_cancelled_until_its_result_is_there(executor, tmp_path):
-    """Even while a worker computes the task; once it is done, it cannot be cancelled."""
+def test_a_future_can_be_cancelled_until_a_worker_computes_it(executor, tmp_path):
+    """Nor can it be cancelled once it is done."""
     with calls.let_go(tmp_path / "go") as go:
+        busy = [executor.submit(calls.await_file, str(go)) for _ in range(2)]
         future = executor.submit(calls.await_file, str(go))
         assert future.cancel()
         assert future.cancelled()
         assert wait([future], PATIENCE).done == {future}
+        eventually(lambda: all(one.running() for one in busy))
+        assert not any(one.cancel() for one in busy)
     done = executor.submit(abs, -1)
     assert done.result(PATIENCE) == 1
     assert not done.cancel()

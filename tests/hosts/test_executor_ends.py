@@ -60,6 +60,16 @@ def test_an_exception_in_the_with_block_takes_everything_down(cloud):
     assert not cloud.run_queues()
 
 
+def test_no_thread_of_a_run_outlives_its_end(cloud):
+    """When shutdown has returned, none of the run's threads is left, whatever it waits for."""
+    before = set(threading.enumerate())
+    with BatchExecutor(2) as executor:
+        assert list(executor.map(abs, [-1, -2])) == [1, 2]
+        assert set(threading.enumerate()) - before
+    assert set(threading.enumerate()) - before == set()
+    assert not cloud.run_queues()
+
+
 def test_shutdown_may_be_called_twice(cloud):
     """The second time does nothing."""
     executor = BatchExecutor(1)
@@ -290,7 +300,7 @@ def test_a_wrong_number_of_workers_is_refused(workers):
     """The error names the value; nothing is created."""
     with pytest.raises(
         ValueError,
-        match=rf"^max_workers is {workers!r}; it must be a whole number of at least 1\.$",
+        match=rf"^max_workers must be greater than 0, and a whole number; it is {workers!r}\.$",
     ):
         BatchExecutor(workers)
 
@@ -306,7 +316,8 @@ def test_wrong_arguments_are_refused():
 def test_chunks_and_buffers_have_a_whole_size(cloud, name, size):
     """It is refused before anything is started, with its name and value."""
     with BatchExecutor(1) as executor:
-        match = rf"^{name} is {re.escape(repr(size))}; it must be a whole number of at least 1\.$"
+        value = re.escape(repr(size))
+        match = rf"^{name} must be greater than 0, and a whole number; it is {value}\.$"
         with pytest.raises(ValueError, match=match):
             executor.map(abs, [1], **{name: size})
         assert list(executor.map(abs, [], **{name: np.int64(2)})) == []
