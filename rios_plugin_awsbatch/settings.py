@@ -176,6 +176,12 @@ class Settings(_CommonSettings):
         description="Seconds within which the first worker must be ready; a cold start takes one "
         "to five minutes.",
     )
+    credentials_timeout: float = Field(
+        default=3600.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a run waits for credentials that have ended to be renewed.",
+    )
     warm_timeout: float = Field(
         default=60.0,
         ge=0,
@@ -231,6 +237,7 @@ class SettingsOverrides(TypedDict, total=False):
     modules_limit: int
     env: tuple[str, ...] | Mapping[str, str] | str
     startup_timeout: float
+    credentials_timeout: float
     warm_timeout: float
     memory_limit: int
 

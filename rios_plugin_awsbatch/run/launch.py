@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rios_plugin_awsbatch.aws.batch import ENDED, container_overrides, reason_of
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_lapse, is_passing, sentence_for
 from rios_plugin_awsbatch.errors import WorkersError
 from rios_plugin_awsbatch.settings import Settings, WorkerSettings, variables
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -129,7 +129,8 @@ def submit_workers(
 
     Raises:
         WorkersError: Batch does not take the job.
-        botocore.exceptions.BotoCoreError: Batch cannot be reached for the time being.
+        botocore.exceptions.BotoCoreError: Batch cannot be reached for the time being, or
+            credentials have ended.
     """
     while count > 0:
         size = min(count, ARRAY_MAX)
@@ -145,7 +146,7 @@ def submit_workers(
                 **array,
             )
         except AWS_ERRORS as error:
-            if is_passing(error):
+            if is_passing(error) or is_lapse(error):
                 raise
             raise WorkersError(
                 f"Batch does not take the workers' job (queue {stack.job_queue}, definition "

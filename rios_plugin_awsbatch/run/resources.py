@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue
 from rios_plugin_awsbatch.aws.names import Role, queue_name, run_prefix
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import INLINE_MARGIN, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -105,6 +106,11 @@ class RunResources:
             bucket=self._stack.bucket,
             key=self._key,
             inline_limit=inline_limit,
+            renewal=Renewal(
+                self._settings.credentials_timeout,
+                f"run={self._key.run}",
+                safe="What workers have computed is safe in the queue meanwhile.",
+            ),
         )
 
     def _create(self) -> tuple[str, str]:

@@ -152,7 +152,13 @@ class Run:
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, inventory, self._unused
+            self.run_id,
+            self._pending,
+            self._workforce,
+            self._roster,
+            inventory,
+            self._unused,
+            exchange.renewal,
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(

@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 
 from .inventory import REWRITE_SECONDS, Inventory
@@ -36,6 +37,7 @@ class Watcher:
         roster: Who is ready.
         inventory: Rewritten now and then.
         unused: Ends the run if it has had no user for long.
+        renewal: Says whether to wait for credentials that have ended.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
@@ -46,6 +48,7 @@ class Watcher:
         roster: Roster,
         inventory: Inventory,
         unused: Unused,
+        renewal: Renewal | None = None,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
@@ -53,6 +56,7 @@ class Watcher:
         self._roster = roster
         self._inventory = inventory
         self._unused = unused
+        self._renewal = renewal
         self._waiting_log = WaitingLog(run_id)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
@@ -96,7 +100,8 @@ class Watcher:
         except AWSBatchException as error:
             self._pending.fail_all(error)
         except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run
-            if not is_passing(error):
+            lapsed = self._renewal is not None and self._renewal.awaited(error)
+            if not (lapsed or is_passing(error)):
                 sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
                 self._pending.fail_all(WorkersError(sentence))
 

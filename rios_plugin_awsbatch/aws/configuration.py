@@ -1,0 +1,53 @@
+"""What the user has configured of AWS, read by botocore: errors in it are errors of AWS's kind."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import botocore.exceptions
+import botocore.parsers
+
+__all__ = ["ConfigurationError", "read_configuration"]
+
+
+class ConfigurationError(botocore.exceptions.BotoCoreError):
+    """A file or a variable of AWS's has something that botocore cannot use."""
+
+    fmt = "the AWS configuration cannot be used ({error}); correct {places}"
+
+
+_KNOWN = (
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+    botocore.parsers.ResponseParserError,
+)
+
+
+@contextlib.contextmanager
+def read_configuration() -> Iterator[None]:
+    """Turn what botocore does not expect of files and variables into an error of AWS's kind.
+
+    botocore raises a plain ValueError for an endpoint that is no URL, an OSError for a token file
+    that cannot be read, and an AttributeError for a table of a profile that is none.
+
+    Raises:
+        ConfigurationError: Something cannot be used; the sentence names where to look.
+    """
+    try:
+        yield
+    except _KNOWN:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(error=text, places=_places()) from error
+
+
+def _places() -> str:
+    """Return where the configuration is: the variables that are set, and the files."""
+    hidden = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    names = sorted(name for name in os.environ if name.startswith("AWS_") and name not in hidden)
+    files = [
+        os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    ]
+    return " or ".join([", ".join([*names, files[0]]), files[1]])
