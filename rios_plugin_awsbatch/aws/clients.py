@@ -10,7 +10,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from .configuration import read_configuration
+from .configuration import check_files, read_configuration
 from .credentials import RenewableCredentials
 from .errors import AnswerError, is_credentials_code
 
@@ -123,6 +123,7 @@ class Clients:
 
     def _new_session(self) -> boto3.Session:
         """Make a session; it looks up no credentials, which may take a request."""
+        check_files()
         inner = botocore.session.Session()
         inner.register_component("credential_provider", self._credentials)
         return boto3.Session(botocore_session=inner, region_name=self.region)

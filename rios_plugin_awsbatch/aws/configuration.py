@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import botocore.exceptions
 import botocore.parsers
 
-__all__ = ["ConfigurationError", "read_configuration"]
+__all__ = ["ConfigurationError", "check_files", "read_configuration"]
 
 
 class ConfigurationError(botocore.exceptions.BotoCoreError):
@@ -42,12 +42,28 @@ def read_configuration() -> Iterator[None]:
         raise ConfigurationError(error=text, places=_places()) from error
 
 
+def check_files() -> None:
+    """Read the files that there are: botocore takes one that it may not read for an empty one.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    for name in _files():
+        path = os.path.expanduser(name)  # noqa: PTH111 - Path knows no user without a home
+        if os.path.exists(path):  # noqa: PTH110 - as above
+            open(path, "rb").close()  # noqa: PTH123, SIM115 - as above
+
+
+def _files() -> tuple[str, str]:
+    return (
+        os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+    )
+
+
 def _places() -> str:
     """Return where the configuration is: the variables that are set, and the files."""
     hidden = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     names = sorted(name for name in os.environ if name.startswith("AWS_") and name not in hidden)
-    files = [
-        os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
-        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-    ]
-    return " or ".join([", ".join([*names, files[0]]), files[1]])
+    config, credentials = _files()
+    return f"{', '.join([*names, config])} or {credentials}"

@@ -7,7 +7,7 @@ session lives would never be seen.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, TypeVar
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
@@ -21,6 +21,8 @@ __all__ = ["RenewableCredentials"]
 # The endpoint of a container or a machine refuses when many ask at once (429), for seconds:
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 HICCUP_SECONDS: Final = 30.0
+
+Value = TypeVar("Value")
 
 
 class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships no types
@@ -53,20 +55,19 @@ class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships
         Raises:
             botocore.exceptions.BotoCoreError: There are none, or they cannot be had.
         """
-        patience = Patience(outage=HICCUP_SECONDS, passes=is_endpoint_hiccup)
-        return patience.call(self._frozen, what="get AWS credentials")
+        return _patient(self._frozen)
 
     # botocore sets these in other credentials.
 
     @property
     def method(self) -> str:
         """How they were found."""
-        return str(self._present().method)
+        return str(_patient(self._present).method)
 
     @property
     def account_id(self) -> str | None:
         """Whose they are, if that is known."""
-        account: str | None = self._present().account_id
+        account: str | None = _patient(self._present).account_id
         return account
 
     @property
@@ -113,3 +114,8 @@ class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships
             self.distrust()
             raise NoCredentialsError
         return credentials
+
+
+def _patient(function: Callable[[], Value]) -> Value:
+    patience = Patience(outage=HICCUP_SECONDS, passes=is_endpoint_hiccup)
+    return patience.call(function, what="get AWS credentials")

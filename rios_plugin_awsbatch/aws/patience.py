@@ -64,6 +64,7 @@ class Patience:
         since: float | None = None
         pause = FIRST_PAUSE
         while True:
+            begun = time.monotonic()
             try:
                 value = function()
             except Exception as error:
@@ -85,5 +86,5 @@ class Patience:
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if self._renewal is not None:
-                    self._renewal.succeeded()
+                    self._renewal.succeeded(begun)
                 return value

@@ -56,15 +56,19 @@ class Renewal:
         with self._changing:
             self._ended = True
 
-    def succeeded(self) -> None:
-        """Note that AWS has accepted a request."""
+    def succeeded(self, begun: float) -> None:
+        """Note that AWS has accepted a request.
+
+        Args:
+            begun: When it was sent, by `time.monotonic`. A long poll of before the lapse says
+                nothing.
+        """
         if self._since is None:  # nearly always; no lock is needed to see that
             return
         with self._changing:
-            since, self._since = self._since, None
-        if since is not None:
-            log.warning(
-                "%s goes on: after %.0f s, AWS accepts the credentials",
-                self._who,
-                time.monotonic() - since,
-            )
+            since = self._since
+            if since is None or begun < since:
+                return
+            self._since = None
+        waited = time.monotonic() - since
+        log.warning("%s goes on: after %.0f s, AWS accepts the credentials", self._who, waited)
