@@ -100,6 +100,15 @@ class Clients:
         client: CloudWatchLogsClient = self._client("logs", region)
         return client
 
+    def other(self, service: str) -> Any:
+        """Another service, which no run needs."""
+        return self._client(service)
+
+    def counted(self) -> "collections.Counter[str]":
+        """How many requests have been made, by service and operation: ``sqs.SendMessage``."""
+        with self._counting:
+            return collections.Counter(self._requests)
+
     @property
     def requests(self) -> int:
         """How many requests have been made."""
