@@ -1,10 +1,11 @@
 """Promises about containers and their machines, seen by functions that a worker calls."""
 
+import contextlib
 import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,18 @@ def _ask(site: Site, function: Callable[[], Any]) -> tuple[Any, float]:
     return result, (time.monotonic() - begun) * site.vcpus()
 
 
+@contextlib.contextmanager
+def _busy_worker(site: Site) -> Iterator[tuple[str, float]]:
+    """Have a worker compute for long; yield its job's id, and the vCPU seconds that were used."""
+    job_id, used = _ask(site, _job_of_worker)
+    site.executor().submit(time.sleep, _BUSY_SECONDS)
+    site.pause(2)
+    try:
+        yield job_id, used
+    finally:
+        site.end_executor()  # else another worker would take over what this one handed back
+
+
 def _metadata_answers() -> bool:
     try:
         socket.create_connection(_METADATA, timeout=3).close()
@@ -48,10 +61,6 @@ def _job_of_worker() -> str:
     return os.environ.get("AWS_BATCH_JOB_ID", "")
 
 
-def _busy(seconds: float) -> None:
-    time.sleep(seconds)
-
-
 def _metadata(site: Site) -> Observed:
     answers, used = _ask(site, _metadata_answers)
     where = f"{_METADATA[0]} {'can' if answers else 'cannot'} be connected to"
@@ -65,13 +74,11 @@ def _init(site: Site) -> Observed:
 
 
 def _terminated(site: Site) -> Observed:
-    job_id, used = _ask(site, _job_of_worker)
-    site.executor().submit(_busy, _BUSY_SECONDS)
-    site.pause(2)
-    begun = time.monotonic()
-    site.clients.batch.terminate_job(jobId=job_id, reason="Acceptance: SIGTERM")
-    job = site.ended(job_id)
-    seconds = time.monotonic() - begun
+    with _busy_worker(site) as (job_id, used):
+        begun = time.monotonic()
+        site.clients.batch.terminate_job(jobId=job_id, reason="Acceptance: SIGTERM")
+        job = site.ended(job_id)
+        seconds = time.monotonic() - begun
     code = job.get("container", {}).get("exitCode")
     kept = code not in (None, _KILLED) and seconds < _STOP_SECONDS
     return Observed(kept, f"exit code {code} after {seconds:.0f} s: {reason_of(job)}", used)
@@ -80,19 +87,17 @@ def _terminated(site: Site) -> Observed:
 def _spot(site: Site) -> Observed:
     if not site.fis_role:
         raise NotShownError("name a role that FIS may use with --fis-role")
-    job_id, used = _ask(site, _job_of_worker)
-    machine = _machine_of(site, site.described(job_id))
-    site.executor().submit(_busy, _BUSY_SECONDS)
     fis = site.clients.other("fis")
-    template = fis.create_experiment_template(**_experiment(site, machine))["experimentTemplate"]
-    site.later(
-        "delete an experiment template", lambda: fis.delete_experiment_template(id=template["id"])
-    )
-    begun = time.monotonic()
-    fis.start_experiment(experimentTemplateId=template["id"])
-    job = site.until(lambda: _interrupted(site, job_id), JOB_SECONDS, "Spot to take the machine")
+    with _busy_worker(site) as (job_id, used):
+        experiment = _experiment(site, _machine_of(site, site.described(job_id)))
+        made = fis.create_experiment_template(**experiment)["experimentTemplate"]["id"]
+        site.later("delete an experiment template", lambda: fis.delete_experiment_template(id=made))
+        begun = time.monotonic()
+        fis.start_experiment(experimentTemplateId=made)
+        what = "Spot to take the machine"
+        job = site.until(lambda: _interrupted(site, job_id), JOB_SECONDS, what)
+        seconds = time.monotonic() - begun
     code = job["attempts"][-1].get("container", {}).get("exitCode")
-    seconds = time.monotonic() - begun
     detail = f"exit code {code} after {seconds:.0f} s: {reason_of(job['attempts'][-1])}"
     return Observed(code not in (None, _KILLED), detail, used + seconds * site.vcpus())
 
@@ -150,6 +155,7 @@ PROMISES: Final = (
         _metadata,
         minutes=5,
         vcpu_seconds=60,
+        where="aws",
     ),
     Promise(
         "containers.init",

@@ -43,9 +43,7 @@ def _rights(site: Site) -> Observed:
     ).client("batch")
     site.will_submit()
     try:
-        limited.submit_job(
-            jobName=site.job_name, jobQueue=resources[0], jobDefinition=definition
-        )
+        limited.submit_job(jobName=site.job_name, jobQueue=resources[0], jobDefinition=definition)
     except limited.exceptions.ClientError as error:
         return Observed(kept=False, detail=f"{error_code(error)}: the policy needs job/* as well")
     return Observed(kept=True, detail="the queue and the definition are enough")

@@ -84,10 +84,8 @@ class Site:
         """Create a queue that is named as runs' queues are; return its URL."""
         name = queue_name(self.stack.name, new_run_id(), "tasks")
         self.later(f"delete queue {name}", functools.partial(self._delete_named, name))
-        made: str = self.clients.sqs.create_queue(QueueName=name, Attributes=dict(attributes))[
-            "QueueUrl"
-        ]
-        return made
+        given: Any = attributes
+        return self.clients.sqs.create_queue(QueueName=name, Attributes=given)["QueueUrl"]
 
     def submit(self, **more: Any) -> str:
         """Submit a job of the stack's worker definition; return its id.
@@ -148,6 +146,12 @@ class Site:
             )
         return self._executor
 
+    def end_executor(self) -> None:
+        """End the executor, and whatever its worker computes; the next user gets another one."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
     def vcpus(self) -> float:
         """Return how many vCPUs a worker has."""
         definition = latest_definition(self.clients.batch, self.stack.job_definition)
@@ -157,7 +161,7 @@ class Site:
 
     def used(self, job: Any) -> float:
         """Return the vCPU seconds of a job that has ended."""
-        milliseconds = job.get("stoppedAt", 0) - job.get("startedAt", job.get("stoppedAt", 0))
+        milliseconds: int = job.get("stoppedAt", 0) - job.get("startedAt", job.get("stoppedAt", 0))
         return max(milliseconds, 0) / 1000 * self.vcpus()
 
     def _delete_named(self, name: str) -> None:

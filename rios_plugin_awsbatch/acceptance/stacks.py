@@ -120,9 +120,7 @@ def _interfaces(site: Site) -> Observed:
 
 
 def _parameter(managed: ManagedStack, name: str) -> str:
-    given = {
-        one["ParameterKey"]: one["ParameterValue"] for one in managed.existing()["Parameters"]
-    }
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in managed.existing()["Parameters"]}
     return given.get(name, "")
 
 
@@ -166,7 +164,7 @@ PROMISES: Final = (
     ),
     Promise(
         "stacks.interfaces",
-        "A stack can be deleted right after jobs on Fargate, whose network interfaces stay a while.",
+        "A stack can be deleted right after jobs on Fargate, whose interfaces stay a while.",
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html",
         _interfaces,
         minutes=12,

@@ -4,7 +4,8 @@ import collections
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, codes, error_code, sentence_for
+from rios_plugin_awsbatch.aws.codes import DENIED
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, error_code, sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException
 
 from . import containers, jobs, queues, runs, stacks
@@ -77,7 +78,7 @@ def _tried(site: Site, promise: Promise) -> tuple[Verdict, str, float]:
     except NotShownError as error:
         return "not shown", str(error), 0.0
     except (AWSBatchException, TimeoutError, *AWS_ERRORS) as error:
-        denied = error_code(error) in codes.DENIED
+        denied = error_code(error) in DENIED
         return "not shown" if denied else "failed", sentence_for(error), 0.0
     if site.embedded and promise.where != "anywhere":
         return "not shown", f"{_NOT_HERE}; the check saw: {observed.detail}", observed.vcpu_seconds

@@ -51,7 +51,7 @@ def check_files() -> None:
     for name in _files():
         path = os.path.expanduser(name)  # noqa: PTH111 - Path knows no user without a home
         if os.path.exists(path):  # noqa: PTH110 - as above
-            open(path, "rb").close()  # noqa: PTH123, SIM115 - as above
+            open(path, "rb").close()  # noqa: PTH123 - as above
 
 
 def _files() -> tuple[str, str]:

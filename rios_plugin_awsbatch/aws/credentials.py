@@ -7,7 +7,7 @@ session lives would never be seen.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
@@ -25,7 +25,7 @@ HICCUP_SECONDS: Final = 30.0
 Value = TypeVar("Value")
 
 
-class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships no types
+class RenewableCredentials:
     """Credentials that botocore's chain of providers finds, again after each `distrust`.
 
     One thread looks them up, and others wait for it: a provider may ask the user for a code.
@@ -57,7 +57,11 @@ class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships
         """
         return _patient(self._frozen)
 
-    # botocore sets these in other credentials.
+    def get_deferred_property(self, name: str) -> Callable[[], Any]:
+        """Return what looks up an attribute when it is needed, as botocore's credentials do."""
+        return lambda: getattr(self, name, None)
+
+    # These are attributes of botocore's credentials.
 
     @property
     def method(self) -> str:
@@ -67,8 +71,7 @@ class RenewableCredentials(Credentials):  # type: ignore[misc]  # botocore ships
     @property
     def account_id(self) -> str | None:
         """Whose they are, if that is known."""
-        account: str | None = _patient(self._present).account_id
-        return account
+        return getattr(_patient(self._present), "account_id", None)
 
     @property
     def access_key(self) -> str:

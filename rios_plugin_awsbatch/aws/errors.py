@@ -106,8 +106,10 @@ _ADVICE: Final = (
     ),
     (
         _LOGGED_OUT,
-        "you are not logged in to AWS ({error}); run `aws sso login` (or `aws login`, if that is "
-        "how you log in), with your --profile if any.",
+        (
+            "you are not logged in to AWS ({error}); run `aws sso login` (or `aws login`, if that "
+            "is how you log in), with your --profile if any."
+        ),
     ),
     (
         _NOT_RETRIEVED,
@@ -116,23 +118,31 @@ _ADVICE: Final = (
     (ConfigurationError, "{error}."),
     (
         _REGION,
-        "the region cannot be used ({error}); correct RIOS_AWSBATCH_REGION, AWS_REGION or the "
-        "profile's region.",
+        (
+            "the region cannot be used ({error}); correct RIOS_AWSBATCH_REGION, AWS_REGION or the "
+            "profile's region."
+        ),
     ),
     (
         _MISCONFIGURED,
-        "the AWS configuration cannot be used ({error}); correct the profile in ~/.aws/config, or "
-        "the variable that says so.",
+        (
+            "the AWS configuration cannot be used ({error}); correct the profile in ~/.aws/config, "
+            "or the variable that says so."
+        ),
     ),
     (
         botocore.exceptions.MissingDependencyException,
-        "AWS cannot be used as configured ({error}); install what is missing, or use credentials "
-        "of another kind.",
+        (
+            "AWS cannot be used as configured ({error}); install what is missing, or use "
+            "credentials of another kind."
+        ),
     ),
     (
         botocore.exceptions.SSLError,
-        "AWS cannot be reached ({error}). If a proxy signs connections with a certificate of its "
-        "own, name that certificate in AWS_CA_BUNDLE.",
+        (
+            "AWS cannot be reached ({error}). If a proxy signs connections with a certificate of "
+            "its own, name that certificate in AWS_CA_BUNDLE."
+        ),
     ),
     (
         botocore.exceptions.ProxyConnectionError,
@@ -165,6 +175,8 @@ _MISTAKES: Final = (
     botocore.exceptions.ProfileNotFound,
     botocore.exceptions.MissingDependencyException,
 )
+
+
 def sentence_for(error: Exception) -> str:
     """Say what an error of boto3's means and what to do, where that is known."""
     if isinstance(error, AWSBatchException):

@@ -69,7 +69,7 @@ class Patience:
                 value = function()
             except Exception as error:
                 now = time.monotonic()
-                lapsed = self._renewal is not None and self._renewal.awaited(error)
+                lapsed = self._renewal is not None and self._renewal.awaits(error)
                 since = now if since is None or lapsed else since  # no outage, meanwhile
                 unknown = is_missing_queue(error) and now < self._known_by
                 passes = unknown or (self._passes(error) and now - since < self._outage)

@@ -31,7 +31,7 @@ class Renewal:
         self._since: float | None = None
         self._ended = False
 
-    def awaited(self, error: Exception) -> bool:
+    def awaits(self, error: Exception) -> bool:
         """Say whether to wait: the error is one of credentials, and the time is not over."""
         if not is_lapse(error):
             return False

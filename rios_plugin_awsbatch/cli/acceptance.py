@@ -47,7 +47,7 @@ _BAD: Final = ("broken", "failed")
     metavar="ARN",
     help="A role with which AWS FIS may interrupt the stack's Spot machines.",
 )
-def acceptance(
+def acceptance(  # noqa: PLR0913 - the options of the command
     only: tuple[str, ...], fis_role: str, *, listing: bool, as_json: bool, plain: bool, yes: bool
 ) -> None:
     """Try on a real account what no emulator can show.
@@ -117,9 +117,7 @@ def _list(promises: Sequence[Promise], *, as_json: bool) -> None:
 
 
 def _described(promise: Promise) -> dict[str, Any]:
-    return {
-        name: value for name, value in dataclasses.asdict(promise).items() if name != "check"
-    }
+    return {name: value for name, value in dataclasses.asdict(promise).items() if name != "check"}
 
 
 def _show(outcomes: Sequence[Outcome], *, as_json: bool, plain: bool) -> None:

@@ -100,7 +100,7 @@ class Watcher:
         except AWSBatchException as error:
             self._pending.fail_all(error)
         except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run
-            lapsed = self._renewal is not None and self._renewal.awaited(error)
+            lapsed = self._renewal is not None and self._renewal.awaits(error)
             if not (lapsed or is_passing(error)):
                 sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
                 self._pending.fail_all(WorkersError(sentence))

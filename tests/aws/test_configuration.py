@@ -42,8 +42,11 @@ BROKEN = {
     "an addressing style": ({}, "s3 =\n  addressing_style = x\n", "S3 addressing style x"),
     "half a role": (None, ROLE, "missing: source_profile or credential_source"),
     "a role of nobody": (None, ROLE + "source_profile = other\n", '"other"'),
-    "a role of itself": (None, f"{ROLE}source_profile = two\n[profile two]\n{ROLE}"
-                         "source_profile = dev\n", "Infinite loop"),
+    "a role of itself": (
+        None,
+        f"{ROLE}source_profile = two\n[profile two]\n{ROLE}source_profile = dev\n",
+        "Infinite loop",
+    ),
     "a role's unknown source": (None, ROLE + "credential_source = X\n", 'source "X"'),
     "no such SSO session": (
         None,
@@ -54,7 +57,7 @@ BROKEN = {
     "a program's nonsense": (None, "credential_process = echo nonsense\n", "cannot be used"),
     "a program's half": (None, "credential_process = echo '{\"Version\": 1}'\n", "AccessKeyId"),
     "half a key": ({"AWS_ACCESS_KEY_ID": "id"}, None, "missing: AWS_SECRET_ACCESS_KEY"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -84,8 +87,7 @@ def configure(monkeypatch, tmp_path):
 def error_of_asking():
     clients = Clients("us-east-1")
     with pytest.raises(AWS_ERRORS) as caught:
-        _ = clients.s3
-        clients.sts.get_caller_identity()
+        (clients.s3, clients.sts.get_caller_identity())
     return caught.value
 
 

@@ -21,7 +21,7 @@ BUSY = Answer(b"too many", 429)
 
 
 @pytest.fixture
-def profile(server, monkeypatch, tmp_path):  # noqa: ARG001 - sets the endpoint
+def profile(server, monkeypatch, tmp_path):  # noqa: ARG001 - it sets the endpoint
     """Return a function that writes a key into the file of credentials."""
     path = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
@@ -126,7 +126,8 @@ def test_what_cannot_be_looked_up_is_looked_up_again_by_the_next():
     assert shared.get_frozen_credentials().secret_key == "secret"
 
 
-def test_a_busy_endpoint_of_a_container_s_credentials_is_waited_for(answers, profile, monkeypatch):
+@pytest.mark.usefixtures("profile")
+def test_a_busy_endpoint_of_a_container_s_credentials_is_waited_for(answers, monkeypatch):
     """Many workers that start at once are refused with 429 at first; none of them ends for it."""
     answers.set(GOOD)
     with serving() as (endpoint, container):
@@ -139,7 +140,8 @@ def test_a_busy_endpoint_of_a_container_s_credentials_is_waited_for(answers, pro
         assert key_of(clients) == "container"
 
 
-def test_an_endpoint_that_stays_out_of_order_is_an_outage(answers, profile, monkeypatch):  # noqa: ARG001 - as above
+@pytest.mark.usefixtures("profile")
+def test_an_endpoint_that_stays_out_of_order_is_an_outage(monkeypatch):
     """Whoever has more patience goes on trying."""
     monkeypatch.setattr(module, "HICCUP_SECONDS", 0.0)
     with serving() as (endpoint, container):

@@ -81,26 +81,26 @@ def test_the_time_counts_from_the_first_error_of_a_lapse(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(renewal.time, "monotonic", lambda: now[0])
     lapse = Renewal(60, "run=r")
-    assert lapse.awaited(LAPSES[0])
+    assert lapse.awaits(LAPSES[0])
     now[0] = 59.0
-    assert lapse.awaited(LAPSES[0])
+    assert lapse.awaits(LAPSES[0])
     now[0] = 60.0
-    assert not lapse.awaited(LAPSES[0])
+    assert not lapse.awaits(LAPSES[0])
     lapse.succeeded(time.monotonic())
-    assert lapse.awaited(LAPSES[0])
+    assert lapse.awaits(LAPSES[0])
 
 
 def test_the_end_of_a_run_ends_the_waiting():
     """Whoever closes a run waits for no login."""
     lapse = Renewal(60, "run=r")
     lapse.end()
-    assert not lapse.awaited(LAPSES[0])
+    assert not lapse.awaits(LAPSES[0])
 
 
 def test_a_request_of_before_the_lapse_says_nothing():
     """A long poll may be answered after the credentials have ended."""
     lapse, before = Renewal(60, "run=r"), time.monotonic()
-    assert lapse.awaited(LAPSES[0])
+    assert lapse.awaits(LAPSES[0])
     lapse.succeeded(before - 1)
     assert lapse._since is not None
 
@@ -110,7 +110,7 @@ def test_two_lapses_are_told_twice(caplog):
     lapse = Renewal(60, "run=r")
     for _ in range(2):
         for _ in range(3):
-            assert lapse.awaited(LAPSES[0])
+            assert lapse.awaits(LAPSES[0])
         for _ in range(3):
             lapse.succeeded(time.monotonic())
     assert len(caplog.records) == 4
