@@ -1,5 +1,7 @@
 """The walk through the promises: verdicts, what the embedded AWS may show, and the end."""
 
+import functools
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -26,10 +28,16 @@ def site(cloud):  # noqa: ARG001 - it is where the site is
 
 
 @pytest.fixture
-def real(site):
-    """The same, taken for the real AWS."""
-    site.embedded = False
-    return site
+def nowhere():
+    """A site for checks that ask no AWS; to them, it is the real one."""
+    return Site(Clients("ap-southeast-2"), None, None, embedded=False)
+
+
+@pytest.fixture
+def emulated(nowhere):
+    """The same, taken for the embedded AWS."""
+    nowhere.embedded = True
+    return nowhere
 
 
 def promise(check, **more):
@@ -59,40 +67,40 @@ def verdict_of(site, one):
         (raising(TimeoutError("too late")), "failed", "too late"),
     ],
 )
-def test_what_a_check_sees_is_the_verdict(real, check, verdict, detail):
+def test_what_a_check_sees_is_the_verdict(nowhere, check, verdict, detail):
     """What cannot be tried is neither kept nor broken."""
-    got, why = verdict_of(real, promise(check))
+    got, why = verdict_of(nowhere, promise(check))
     assert (got, detail in why) == (verdict, True)
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_embedded_aws_never_keeps_a_promise_of_aws_s(site, kept):
+def test_the_embedded_aws_never_keeps_a_promise_of_aws_s(emulated, kept):
     """The check is made all the same, so that it works where it counts."""
-    verdict, detail = verdict_of(site, promise(lambda _: Observed(kept, "seen")))
+    verdict, detail = verdict_of(emulated, promise(lambda _: Observed(kept, "seen")))
     assert verdict == "not shown"
     assert detail == "the embedded AWS cannot show it; the check saw: seen"
 
 
-def test_a_check_that_only_aws_can_have_is_not_made_elsewhere(site):
+def test_a_check_that_only_aws_can_have_is_not_made_elsewhere(emulated):
     """It is listed."""
-    verdict, _ = verdict_of(site, promise(raising(AssertionError()), where="aws"))
+    verdict, _ = verdict_of(emulated, promise(raising(AssertionError()), where="aws"))
     assert verdict == "not shown"
 
 
-def test_the_embedded_aws_keeps_a_promise_of_this_package_s(site):
+def test_the_embedded_aws_keeps_a_promise_of_this_package_s(emulated):
     """It is about our own code."""
     one = promise(lambda _: Observed(kept=True, detail="seen"), where="anywhere")
-    assert verdict_of(site, one) == ("kept", "seen")
+    assert verdict_of(emulated, one) == ("kept", "seen")
 
 
-def test_requests_are_counted_for_each_promise(real):
+def test_requests_are_counted_for_each_promise(site):
     """With what jobs have used, they make its cost."""
 
     def check(site):
         site.queue()
         return Observed(kept=True, detail="", vcpu_seconds=7)
 
-    first, second = walk(real, [promise(check), promise(lambda _: Observed(kept=True, detail=""))])
+    first, second = walk(site, [promise(check), promise(lambda _: Observed(kept=True, detail=""))])
     assert first.cost.requests == {"sqs.CreateQueue": 1}
     assert first.cost.vcpu_seconds == 7
     assert second.cost.count == 0
@@ -124,12 +132,12 @@ def test_a_job_that_was_submitted_is_ended(site, cloud):
     eventually(lambda: not cloud.unfinished_jobs())
 
 
-def test_what_cannot_be_taken_down_is_told(site, caplog):
+def test_what_cannot_be_taken_down_is_told(nowhere, caplog):
     """And the other steps are taken."""
     taken = []
-    site.later("do the first", lambda: taken.append(1))
-    site.later("do the second", raising(DENIED).__get__(site))
-    assert not site.take_down()
+    nowhere.later("do the first", lambda: taken.append(1))
+    nowhere.later("do the second", functools.partial(raising(DENIED), nowhere))
+    assert not nowhere.take_down()
     assert taken == [1]
     assert "could not do the second" in caplog.text
 
