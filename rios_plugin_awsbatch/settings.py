@@ -204,6 +204,12 @@ class Settings(_CommonSettings):
         description="Seconds to wait for a place while other jobs have them, or AWS has no "
         "machines; by default as long as it takes.",
     )
+    credentials_timeout: float = Field(
+        default=3600.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a run waits for credentials that have ended to be renewed.",
+    )
     warm_timeout: float = Field(
         default=60.0,
         ge=0,
@@ -263,6 +269,7 @@ class SettingsOverrides(TypedDict, total=False):
     env: tuple[str, ...] | Mapping[str, str] | str
     startup_timeout: float
     wait_for_capacity: float | None
+    credentials_timeout: float
     warm_timeout: float
     memory_limit: int
 

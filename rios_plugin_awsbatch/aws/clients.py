@@ -7,9 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
-from .errors import AnswerError
+from .configuration import check_files, read_configuration
+from .credentials import RenewableCredentials
+from .errors import AnswerError, is_credentials_code
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -40,7 +43,8 @@ _HTML: Final = re.compile(rb"\s*<(!doctype\s+)?html", re.IGNORECASE)
 class Clients:
     """The AWS clients of one process in one region, each made when it is first used.
 
-    Clients are thread-safe, sessions are not.
+    Clients are thread-safe, sessions are not. All clients have the same credentials, which are
+    looked up again after AWS has refused them.
 
     Args:
         region: The region of the stack.
@@ -54,6 +58,7 @@ class Clients:
         self._making = threading.Lock()  # guards `_session` and `_made`
         self._session: boto3.Session | None = None  # reads the user's configuration when made
         self._made: dict[tuple[str, str, bool], Any] = {}
+        self._credentials = RenewableCredentials(self._find_credentials)
         self._counting = threading.Lock()  # guards `_requests`
         self._requests: collections.Counter[str] = collections.Counter()
 
@@ -103,6 +108,15 @@ class Clients:
         client: CloudWatchLogsClient = self._client("logs", region)
         return client
 
+    def other(self, service: str) -> Any:
+        """Another service, which no run needs."""
+        return self._client(service)
+
+    def counted(self) -> "collections.Counter[str]":
+        """How many requests have been made, by service and operation: ``sqs.SendMessage``."""
+        with self._counting:
+            return collections.Counter(self._requests)
+
     @property
     def requests(self) -> int:
         """How many requests have been made."""
@@ -112,24 +126,33 @@ class Clients:
     def _client(self, service: Any, region: str | None = None, *, repeats: bool = True) -> Any:
         identity = (service, region or self.region, repeats)
         if identity not in self._made:
-            session = self._opened_session()
-            session.get_credentials()  # a request, perhaps: not under the lock
-            with self._making:
+            with self._making, read_configuration():
                 if identity not in self._made:
+                    session = self._session = self._session or self._new_session()
                     config = _CONFIG if repeats else _UNREPEATED
                     client = session.client(service, region_name=identity[1], config=config)
                     client.meta.events.register("before-send", self._count)
                     # Two wildcards go before botocore's own "before-parse.s3.*", which takes HTML
                     # for an error within S3.
                     client.meta.events.register("before-parse.*.*", _check_answer)
+                    client.meta.events.register("after-call", self._check_credentials)
                     self._made[identity] = client
         return self._made[identity]
 
-    def _opened_session(self) -> boto3.Session:
-        with self._making:
-            if self._session is None:
-                self._session = boto3.Session(region_name=self.region)
-            return self._session
+    def _new_session(self) -> boto3.Session:
+        """Make a session; it looks up no credentials, which may take a request."""
+        check_files()
+        inner = botocore.session.Session()
+        inner.register_component("credential_provider", self._credentials)
+        return boto3.Session(botocore_session=inner, region_name=self.region)
+
+    def _find_credentials(self) -> Any:
+        """Look them up in a session of their own, which reads files and variables as they are."""
+        return boto3.Session(region_name=self.region).get_credentials()
+
+    def _check_credentials(self, parsed: Any, **_: Any) -> None:
+        if is_credentials_code(parsed.get("Error", {}).get("Code", "")):
+            self._credentials.distrust()
 
     def _count(self, event_name: str, **_: Any) -> None:
         with self._counting:

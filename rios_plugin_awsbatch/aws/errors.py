@@ -1,6 +1,8 @@
 """What boto3's errors mean and what to do about them, by class and code, never by their words."""
 
 import contextlib
+import email.utils
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,12 +12,18 @@ import s3transfer.exceptions
 
 from rios_plugin_awsbatch.errors import AWSBatchException
 
+from . import codes
+from .configuration import ConfigurationError
+
 __all__ = [
     "AWS_ERRORS",
     "AnswerError",
     "error_code",
     "explained",
+    "is_credentials_code",
     "is_denied",
+    "is_endpoint_hiccup",
+    "is_lapse",
     "is_missing_object",
     "is_missing_queue",
     "is_missing_stack",
@@ -43,69 +51,179 @@ AWS_ERRORS: Final = (
 )
 _UNREACHABLE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 _NO_ANSWER: Final = (AnswerError, botocore.parsers.ResponseParserError)
-_NO_CREDENTIALS: Final = (
-    botocore.exceptions.NoCredentialsError,
-    botocore.exceptions.PartialCredentialsError,
-)
 _LOGGED_OUT: Final = (
     botocore.exceptions.SSOError,
     botocore.exceptions.TokenRetrievalError,
-    *filter(None, [getattr(botocore.exceptions, "LoginError", None)]),  # since botocore 1.41
+    botocore.exceptions.NoAuthTokenError,
+    botocore.exceptions.LoginError,
 )
-_MISTAKES: Final = (
-    *_NO_CREDENTIALS,
-    *_LOGGED_OUT,
-    botocore.exceptions.ProfileNotFound,
+# What the user mends in a file or a variable; a wrong region is one of them.
+_MISCONFIGURED: Final = (
+    ConfigurationError,
+    botocore.exceptions.ConfigNotFound,
+    botocore.exceptions.ConfigParseError,
+    botocore.exceptions.InvalidChecksumConfigError,
+    botocore.exceptions.InvalidConfigError,
+    botocore.exceptions.InvalidDefaultsMode,
+    botocore.exceptions.InvalidEndpointConfigurationError,
+    botocore.exceptions.InvalidEndpointDiscoveryConfigurationError,
+    botocore.exceptions.InvalidIMDSEndpointError,
+    botocore.exceptions.InvalidIMDSEndpointModeError,
+    botocore.exceptions.InvalidProxiesConfigError,
+    botocore.exceptions.InvalidRetryConfigurationError,
+    botocore.exceptions.InvalidS3AddressingStyleError,
+    botocore.exceptions.InvalidS3UsEast1RegionalEndpointConfigError,
+    botocore.exceptions.InvalidSTSRegionalEndpointsConfigError,
+    botocore.exceptions.UnknownCredentialError,
+    botocore.exceptions.UnknownSignatureVersionError,
+    botocore.exceptions.UnknownTokenProviderError,
+    botocore.exceptions.UnsupportedS3ConfigurationError,
+    botocore.exceptions.UnsupportedSignatureVersionError,
+)
+_REGION: Final = (
+    botocore.exceptions.BaseEndpointResolverError,
+    botocore.exceptions.EndpointProviderError,
+    botocore.exceptions.InvalidRegionError,
+    botocore.exceptions.ServiceNotInRegionError,
+    botocore.exceptions.UnknownRegionError,
+)
+_NOT_RETRIEVED: Final = (
     botocore.exceptions.CredentialRetrievalError,
+    botocore.exceptions.MetadataRetrievalError,
+    botocore.exceptions.RefreshWithMFAUnsupportedError,
 )
 # The first class that an error belongs to decides.
-_SENTENCES: Final = (
-    (AWSBatchException, "{error}"),
-    (_NO_CREDENTIALS, "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE."),
+_ADVICE: Final = (
+    (
+        botocore.exceptions.NoCredentialsError,
+        "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE.",
+    ),
+    (
+        botocore.exceptions.PartialCredentialsError,
+        "there are no AWS credentials; run `aws configure`, or set AWS_PROFILE. ({error}.)",
+    ),
     (
         botocore.exceptions.ProfileNotFound,
         "{error}; correct AWS_PROFILE, or add the profile with `aws configure`.",
     ),
     (
         _LOGGED_OUT,
-        "you are not logged in to AWS ({error}); run `aws sso login`, with your --profile if any.",
+        (
+            "you are not logged in to AWS ({error}); run `aws sso login` (or `aws login`, if that "
+            "is how you log in), with your --profile if any."
+        ),
     ),
     (
-        botocore.exceptions.CredentialRetrievalError,
+        _NOT_RETRIEVED,
         "the AWS credentials cannot be retrieved ({error}); log in again, or check the profile.",
+    ),
+    (ConfigurationError, "{error}."),
+    (
+        _REGION,
+        (
+            "the region cannot be used ({error}); correct RIOS_AWSBATCH_REGION, AWS_REGION or the "
+            "profile's region."
+        ),
+    ),
+    (
+        _MISCONFIGURED,
+        (
+            "the AWS configuration cannot be used ({error}); correct the profile in ~/.aws/config, "
+            "or the variable that says so."
+        ),
+    ),
+    (
+        botocore.exceptions.MissingDependencyException,
+        (
+            "AWS cannot be used as configured ({error}); install what is missing, or use "
+            "credentials of another kind."
+        ),
+    ),
+    (
+        botocore.exceptions.SSLError,
+        (
+            "AWS cannot be reached ({error}). If a proxy signs connections with a certificate of "
+            "its own, name that certificate in AWS_CA_BUNDLE."
+        ),
+    ),
+    (
+        botocore.exceptions.ProxyConnectionError,
+        "AWS cannot be reached ({error}); correct HTTPS_PROXY, or list AWS in NO_PROXY.",
+    ),
+    (
+        botocore.exceptions.EndpointConnectionError,
+        "AWS cannot be reached ({error}); look at the network, and whether there is such a region.",
     ),
     (_UNREACHABLE, "AWS cannot be reached ({error})."),
 )
-_STALE: Final = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidToken",
-    "UnrecognizedClientException",
+_GETTING_CREDENTIALS: Final = {
+    "AssumeRole",
+    "AssumeRoleWithWebIdentity",
+    "CreateOAuth2Token",
+    "CreateToken",
+    "GetRoleCredentials",
 }
-_DENIED: Final = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_THROTTLED: Final = {
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
-_SERVER_ERROR: Final = 500
+_ENDPOINTS: Final = {"container-role", "iam-role"}  # botocore's names of these providers
+# AWS allows five minutes: https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html
+_SKEW_SECONDS: Final = 240.0
+_SERVER_ERROR, _TOO_MANY = 500, 429
+_MISTAKES: Final = (
+    *_LOGGED_OUT,
+    *_MISCONFIGURED,
+    *_NOT_RETRIEVED,
+    *_REGION,
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+    botocore.exceptions.ProfileNotFound,
+    botocore.exceptions.MissingDependencyException,
+)
 
 
 def sentence_for(error: Exception) -> str:
     """Say what an error of boto3's means and what to do, where that is known."""
+    if isinstance(error, AWSBatchException):
+        return str(error)
     code = error_code(error)
-    if code in _STALE:
+    if code in codes.STALE:
         return f"AWS does not accept the credentials ({code}); renew them."
-    if code in _DENIED:
+    if code in codes.SIGNATURE:
+        return _about_signature(error, code)
+    if code in codes.DENIED:
         return f"these credentials do not allow that ({error})."
-    matching = (sentence for kinds, sentence in _SENTENCES if isinstance(error, kinds))
-    return next(matching, "{error}").format(error=error)
+    if code in codes.NOT_SIGNED_UP:
+        return f"this AWS account cannot use the service yet ({error}); complete its sign-up."
+    matching = (advice for kinds, advice in _ADVICE if isinstance(error, kinds))
+    return next(matching, "{error}").format(error=str(error).rstrip("."))
+
+
+def _about_signature(error: Exception, code: str) -> str:
+    """Tell a wrong clock from a wrong key: AWS's answer says what time it is."""
+    ahead = _seconds_ahead(error)
+    if abs(ahead) > _SKEW_SECONDS:
+        way = "ahead of" if ahead > 0 else "behind"
+        return (
+            f"AWS does not accept the signature ({code}), as this machine's clock is "
+            f"{abs(ahead) / 60:.0f} minutes {way} AWS's; set the clock, by NTP for instance."
+        )
+    if code in codes.SKEW:
+        return (
+            f"AWS does not accept the time of the signature ({code}); set this machine's clock, "
+            "by NTP for instance."
+        )
+    return (
+        f"AWS does not accept the signature ({code}): the secret access key does not belong to the "
+        "key's id, or a proxy changes requests; correct the credentials."
+    )
+
+
+def _seconds_ahead(error: Exception) -> float:
+    """Return by how much the clock here is ahead of AWS's; 0 if the answer does not say."""
+    metadata = getattr(error, "response", {}).get("ResponseMetadata", {})
+    date = metadata.get("HTTPHeaders", {}).get("date", "")
+    try:
+        return time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 @contextlib.contextmanager
@@ -122,8 +240,8 @@ def explained(kind: type[AWSBatchException], what: str) -> Iterator[None]:
 
 
 def _is_mistake(error: Exception) -> bool:
-    """Say whether credentials are missing, wrong or too old."""
-    return isinstance(error, _MISTAKES) or error_code(error) in _STALE
+    """Say whether the user has to mend credentials, the configuration or the clock."""
+    return isinstance(error, _MISTAKES) or is_credentials_code(error_code(error))
 
 
 def error_code(error: Exception) -> str:
@@ -143,7 +261,7 @@ def is_denied(error: Exception) -> bool:
 
     S3 says so of a missing object, too, to those who may not list the bucket: workers.
     """
-    return error_code(error) in _DENIED
+    return error_code(error) in codes.DENIED
 
 
 def is_missing_queue(error: Exception) -> bool:
@@ -168,9 +286,35 @@ def is_refused(error: Exception) -> bool:
     return 0 < status < _SERVER_ERROR
 
 
+def is_credentials_code(code: str) -> bool:
+    """Say whether a code of AWS's is about the credentials or the signature made with them."""
+    return code in codes.STALE or code in codes.SIGNATURE
+
+
+def is_lapse(error: Exception) -> bool:
+    """Say whether credentials are missing or no good any more, and may be renewed.
+
+    Whoever begins something is told at once; a run that is under way waits (`Renewal`).
+    """
+    if isinstance(error, botocore.exceptions.ClientError):
+        return (
+            is_credentials_code(error_code(error)) or error.operation_name in _GETTING_CREDENTIALS
+        )
+    # A profile is incomplete while it is rewritten.
+    return isinstance(error, _MISTAKES)
+
+
+def is_endpoint_hiccup(error: Exception) -> bool:
+    """Say whether the endpoint that gives a container or a machine its credentials did not."""
+    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
+        return error.kwargs.get("provider") in _ENDPOINTS
+    return isinstance(error, botocore.exceptions.MetadataRetrievalError)
+
+
 def is_passing(error: Exception) -> bool:
     """Say whether an outage may pass: no connection, throttling, or trouble within AWS."""
     if isinstance(error, botocore.exceptions.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= _SERVER_ERROR or error_code(error) in _THROTTLED
-    return isinstance(error, _UNREACHABLE + _NO_ANSWER)
+        passing_status = status >= _SERVER_ERROR or status == _TOO_MANY
+        return passing_status or codes.is_throttling(error_code(error))
+    return isinstance(error, _UNREACHABLE + _NO_ANSWER) or is_endpoint_hiccup(error)

@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 import botocore.exceptions
 import botocore.session
 
+from .configuration import read_configuration
+
 __all__ = ["SessionRegion", "session_region"]
 
 # As AWS's other tools: botocore itself reads only the second one.
@@ -34,7 +36,8 @@ def session_region() -> SessionRegion | None:
             return SessionRegion(name, variable)
     session = botocore.session.Session()
     try:
-        name = session.get_config_variable("region")
+        with read_configuration():
+            name = session.get_config_variable("region")
     except botocore.exceptions.BotoCoreError:
         return None
     return SessionRegion(name, f"profile {session.profile or 'default'}") if name else None

@@ -32,6 +32,7 @@ class Entry:
 
 
 COMMANDS: Final = {
+    "acceptance": Entry("acceptance", "Try on a real account what no emulator can show."),
     "cancel": Entry("jobs", "Cancel jobs."),
     "clean": Entry("clean", "Delete what killed main scripts and ended jobs left behind."),
     "demo": Entry("demo", "Compute the NDVI of a scene in workers, and draw it."),

@@ -136,7 +136,7 @@ def _registered() -> Iterator[Finding]:
     for manager in managers():
         what = f"{manager.kind} in RIOS"
         if manager.ours:
-            yield Finding("good", what, f"{manager.name} of this package, {manager.how}")
+            yield Finding("good", what, f"{manager.name} of this package")
         else:
             off = os.environ.get(AUTOLOAD) == "0"
             remedy = (

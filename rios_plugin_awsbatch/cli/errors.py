@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.programs import errors_as_sentences
 
 __all__ = ["INTERRUPTED", "presented_errors"]
@@ -31,3 +32,23 @@ def presented_errors(program: str) -> Iterator[None]:
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
+        except Exception as error:
+            explained = _explained(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+
+def _explained(error: Exception) -> AWSBatchException | None:
+    """Return the sentence for an error of boto3's that a command has not explained itself."""
+    if "botocore" not in sys.modules:  # without it, there is none
+        return None
+    from rios_plugin_awsbatch.aws.errors import (  # noqa: PLC0415 - `--help` imports no boto3
+        AWS_ERRORS,
+        sentence_for,
+    )
+
+    if not isinstance(error, AWS_ERRORS):
+        return None
+    sentence = sentence_for(error)
+    return AWSBatchException(sentence[0].upper() + sentence[1:])

@@ -5,8 +5,6 @@ import importlib
 from collections.abc import Iterator
 from typing import Final
 
-from rios_plugin_awsbatch.hosts.autoload import installed
-
 __all__ = ["AUTOLOAD", "Manager", "managers"]
 
 AUTOLOAD: Final = "RIOS_AWSBATCH_AUTOLOAD"
@@ -25,18 +23,15 @@ class Manager:
         kind: What scripts ask for, "AWSBatch" for instance.
         name: The class's name; "nobody" if there is none.
         ours: Whether it is this package's.
-        how: How RIOS came to know it, if it is ours.
     """
 
     kind: str
     name: str
     ours: bool
-    how: str
 
 
 def managers() -> Iterator[Manager]:
     """Yield what RIOS would take, for each kind that the installed RIOS has."""
-    how = "through the import hook" if installed() else "by an import of rios_plugin_awsbatch"
     for module, base, attribute, kind in _BASES:
         try:
             classes = getattr(importlib.import_module(module), base).__subclasses__()
@@ -44,9 +39,9 @@ def managers() -> Iterator[Manager]:
             continue  # another generation of RIOS, or none
         known = [one for one in classes if getattr(one, attribute, None) == kind]
         if not known:
-            yield Manager(kind, "nobody", ours=False, how=how)
+            yield Manager(kind, "nobody", ours=False)  # RIOS_AWSBATCH_AUTOLOAD=0
         elif known[-1].__module__.startswith("rios_plugin_awsbatch."):
-            yield Manager(kind, known[-1].__qualname__, ours=True, how=how)
+            yield Manager(kind, known[-1].__qualname__, ours=True)
         else:
             name = f"{known[-1].__module__}.{known[-1].__qualname__}"
-            yield Manager(kind, name, ours=False, how=how)
+            yield Manager(kind, name, ours=False)

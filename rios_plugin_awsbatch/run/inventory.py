@@ -16,7 +16,7 @@ from rios_plugin_awsbatch.wire.store import PayloadStore
 
 from .owner import describe_owner
 
-__all__ = ["Inventory", "Renewal"]
+__all__ = ["Heartbeat", "Inventory"]
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Inventory:
                     self._turn.notify_all()
 
 
-class Renewal:
+class Heartbeat:
     """A thread that writes the inventory again and again: workers see by that that main is alive.
 
     It is no other thread's business: these may wait for Batch or SQS for minutes.
@@ -127,7 +127,7 @@ class Renewal:
         self._inventory = inventory
         self._seconds = seconds
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="renewal", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""

@@ -18,7 +18,13 @@ import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import ENDED, UNKNOWN_SECONDS, jobs_named
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_passing, is_refused, sentence_for
+from rios_plugin_awsbatch.aws.errors import (
+    AWS_ERRORS,
+    is_lapse,
+    is_passing,
+    is_refused,
+    sentence_for,
+)
 from rios_plugin_awsbatch.aws.names import workers_job_name
 from rios_plugin_awsbatch.aws.patience import Patience
 from rios_plugin_awsbatch.errors import WorkersError
@@ -142,7 +148,7 @@ class Launcher:
         try:
             job_id, taken = patience.call(attempt, what="submit the workers' job")
         except AWS_ERRORS as error:
-            if is_passing(error):
+            if is_passing(error) or is_lapse(error):
                 raise
             raise WorkersError(
                 f"Batch does not take the workers' job (queue {self._stack.job_queue}, definition "

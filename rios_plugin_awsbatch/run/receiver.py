@@ -97,7 +97,9 @@ class Receiver:
         self._delete(self._taken_handled(1))
 
     def _receive_loop(self) -> None:
-        patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
+        patience = Patience(
+            new_queue=NEW_QUEUE_SECONDS, ended=self._closed, renewal=self._exchange.renewal
+        )
         latest = time.monotonic()
         while self._pending.wait_until_expecting() and not self._closed.is_set():
             try:

@@ -15,6 +15,7 @@ from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import explained, is_missing_queue, is_refused
 from rios_plugin_awsbatch.aws.names import INVENTORY, Role, queue_name, run_prefix, workers_job_name
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import StackError
 from rios_plugin_awsbatch.settings import INLINE_MARGIN, RENEWALS, Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
@@ -23,7 +24,7 @@ from rios_plugin_awsbatch.wire.messages import RunKey, peek_run
 from rios_plugin_awsbatch.wire.queue import MESSAGE_BYTES, SURE_SECONDS, MessageQueue
 from rios_plugin_awsbatch.wire.store import PayloadStore
 
-from .inventory import Inventory, Renewal
+from .inventory import Heartbeat, Inventory
 from .labels import labels
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class RunResources:
         self._urls: dict[Role, str] = {}
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self.inventory = Inventory(self._store)
-        self._renewal = Renewal(key.run, self.inventory, settings.main_timeout / RENEWALS)
+        self._heartbeat = Heartbeat(key.run, self.inventory, settings.main_timeout / RENEWALS)
 
     def make(self) -> Exchange:
         """Make them, all or none.
@@ -79,7 +80,7 @@ class RunResources:
         given = (self._settings.in_queue, self._settings.out_queue)
         try:
             self._record(() if given[0] and given[1] else _ROLES)
-            self._renewal.start()
+            self._heartbeat.start()
             if given[0] and given[1]:
                 return self._with_queues((given[0], given[1]), self._take(given[0], given[1]))
             return self._with_queues(self._create(), self._settings.inline_limit)
@@ -97,7 +98,7 @@ class RunResources:
         try:
             deleted = attempt_all(self._key.run, undo)
         finally:
-            self._renewal.close()
+            self._heartbeat.close()
             if self._stored:
                 stays = self.inventory.end(complete=deleted)
                 with attempted(self._key.run, "delete the run's objects"):
@@ -128,6 +129,11 @@ class RunResources:
             bucket=self._stack.bucket,
             key=self._key,
             inline_limit=inline_limit,
+            renewal=Renewal(
+                self._settings.credentials_timeout,
+                f"run={self._key.run}",
+                safe="What workers have computed is safe in the queue meanwhile.",
+            ),
         )
 
     def _create(self) -> tuple[str, str]:

@@ -16,7 +16,7 @@ The threads of main, beside those that submit::
 
     watcher (1): looks at the Batch jobs, submits missing ones, gives up the workers of a run that
         has no user
-    renewal (1): renews the inventory, by which workers see that main is alive
+    heartbeat (1): renews the inventory, by which workers see that main is alive
     sweeper (1): deletes what dead runs left, once
     overdue (1): sends tasks again whose messages were lost
     withdrawer (0 or 1), sweeper of tasks (0 to 4): withdraw what nobody waits for
@@ -161,7 +161,12 @@ class Run:
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         self._watcher = Watcher(
-            self.run_id, self._pending, self._workforce, self._roster, self._unused
+            self.run_id,
+            self._pending,
+            self._workforce,
+            self._roster,
+            self._unused,
+            exchange.renewal,
         )
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(

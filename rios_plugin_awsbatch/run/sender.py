@@ -84,7 +84,9 @@ class Sender:
         self._memory_limit = memory_limit
         self._budget = _Budget(memory_limit)
         self._closed = threading.Event()
-        self._patience = Patience(new_queue=NEW_QUEUE_SECONDS, ended=self._closed)
+        self._patience = Patience(
+            new_queue=NEW_QUEUE_SECONDS, ended=self._closed, renewal=exchange.renewal
+        )
         self._uploads = RequestThreads("upload", UPLOADS)
         self._encoded: queue.SimpleQueue[_Encoded | None] = queue.SimpleQueue()
         # Guards `_carried`. One thread gathers at a time: each would wait with a single message.
@@ -130,6 +132,8 @@ class Sender:
     def close(self) -> None:
         """Drop what waits, and finish what is under way, before the run's objects are deleted."""
         self._closed.set()
+        if self._exchange.renewal is not None:
+            self._exchange.renewal.end()
         deadline = time.monotonic() + CLOSE_SECONDS
         self._uploads.close(deadline)
         for _ in self._senders:

@@ -88,7 +88,7 @@ class SharedPayloads:
         if stored is not None:  # another thread may still be storing it
             return stored.result()
         try:
-            packed = Patience().call(
+            packed = Patience(renewal=self._exchange.renewal).call(
                 lambda: self._exchange.pack(data, f"shared/{mac}", room),
                 what=f"store {what}",
             )

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from rios_plugin_awsbatch.aws.errors import is_passing, sentence_for
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 
 from .pending import Pending
@@ -36,21 +37,24 @@ class Watcher:
         workforce: The workers' jobs.
         roster: Who is ready.
         unused: Ends the run if it has had no user for long.
+        renewal: Says whether to wait for credentials that have ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
         self,
         run_id: str,
         pending: Pending,
         workforce: Workforce,
         roster: Roster,
         unused: Unused,
+        renewal: Renewal | None = None,
     ) -> None:
         self._run_id = run_id
         self._pending = pending
         self._workforce = workforce
         self._roster = roster
         self._unused = unused
+        self._renewal = renewal
         self._waiting_log = WaitingLog(run_id)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
@@ -91,6 +95,7 @@ class Watcher:
         except AWSBatchException as error:
             self._pending.fail_all(error)
         except Exception as error:  # noqa: BLE001 - it passes, or it is the end of the run
-            if not is_passing(error):
+            lapsed = self._renewal is not None and self._renewal.awaits(error)
+            if not (lapsed or is_passing(error)):
                 sentence = f"Cannot watch the workers of run {self._run_id}: {sentence_for(error)}"
                 self._pending.fail_all(WorkersError(sentence))

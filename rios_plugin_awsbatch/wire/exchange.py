@@ -5,6 +5,7 @@ from typing import Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import run_prefix
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import MessageError, PayloadError
 
 from .messages import Message, Payload, RunKey, Withdrawn, decode, encode
@@ -28,21 +29,24 @@ class Exchange:
         store: Holds payloads that are too large for a message.
         key: Authenticates everything.
         inline_limit: Bytes of payload that one message may carry.
+        renewal: Says whether to wait for credentials that have ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what `connect` has made
         self,
         tasks: MessageQueue,
         results: MessageQueue,
         store: PayloadStore,
         key: RunKey,
         inline_limit: int,
+        renewal: Renewal | None = None,
     ) -> None:
         self.tasks = tasks
         self.results = results
         self.store = store
         self.key = key
         self.inline_limit = inline_limit
+        self.renewal = renewal
 
     def pack(
         self, data: bytes, name: str, room: int | None = None, *, by_content: bool = False
@@ -126,7 +130,14 @@ class Exchange:
 
 
 def connect(  # noqa: PLR0913 - each is one fact, given by name
-    clients: Clients, *, tasks: str, results: str, bucket: str, key: RunKey, inline_limit: int
+    clients: Clients,
+    *,
+    tasks: str,
+    results: str,
+    bucket: str,
+    key: RunKey,
+    inline_limit: int,
+    renewal: Renewal,
 ) -> Exchange:
     """Choose what carries messages and payloads: both sides of a run call this.
 
@@ -137,11 +148,13 @@ def connect(  # noqa: PLR0913 - each is one fact, given by name
         bucket: The stack's bucket.
         key: The run's key.
         inline_limit: Bytes of payload that one message may carry.
+        renewal: Says whether to wait for credentials that have ended.
     """
     return Exchange(
         MessageQueue(clients.sqs, tasks),
         MessageQueue(clients.sqs, results),
-        PayloadStore(clients.s3, bucket, run_prefix(key.run)),
+        PayloadStore(clients.s3, bucket, run_prefix(key.run), renewal),
         key,
         inline_limit,
+        renewal,
     )

@@ -11,6 +11,7 @@ from rios_plugin_awsbatch.aws.errors import (
     sentence_for,
 )
 from rios_plugin_awsbatch.aws.patience import Patience
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.aws.s3 import DELETE_KEYS, in_batches
 from rios_plugin_awsbatch.errors import AWSBatchException, PayloadError
 
@@ -34,10 +35,14 @@ class PayloadStore:
         s3: The client.
         bucket: The bucket's name.
         prefix: The run's prefix, with a slash at its end.
+        renewal: Says whether to wait for credentials that have ended.
     """
 
-    def __init__(self, s3: "S3Client", bucket: str, prefix: str) -> None:
+    def __init__(
+        self, s3: "S3Client", bucket: str, prefix: str, renewal: Renewal | None = None
+    ) -> None:
         self._s3 = s3
+        self._renewal = renewal
         self.bucket = bucket
         self.prefix = prefix
 
@@ -59,7 +64,8 @@ class PayloadStore:
                 f"{self.bucket}."
             )
         try:
-            return Patience(passes=_may_pass).call(lambda: self._read(key))
+            patience = Patience(passes=_may_pass, renewal=self._renewal)
+            return patience.call(lambda: self._read(key))
         except botocore.exceptions.ClientError as error:
             if is_missing_object(error):
                 raise PayloadError(

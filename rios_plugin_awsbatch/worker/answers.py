@@ -72,7 +72,7 @@ class Answers:
         self, exchange: Exchange, clients: Clients, worker: str, ended: threading.Event
     ) -> None:
         self._exchange = exchange
-        self._patience = Patience(ended=ended)
+        self._patience = Patience(ended=ended, renewal=exchange.renewal)
         self._clients = clients
         self._worker = worker
         self._storing = threading.Lock()  # guards `_stored`

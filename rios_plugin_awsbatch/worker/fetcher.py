@@ -66,7 +66,7 @@ class Fetcher:
         self._settings = settings
         self._run = exchange.key.run
         self._worker = worker
-        self._patience = Patience(ended=ended)
+        self._patience = Patience(ended=ended, renewal=exchange.renewal)
         self._thread = threading.Thread(target=self._loop, name="fetcher", daemon=True)
 
     def start(self) -> None:

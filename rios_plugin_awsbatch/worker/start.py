@@ -13,6 +13,8 @@ from types import FrameType
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_queue, sentence_for
+from rios_plugin_awsbatch.aws.patience import OUTAGE_SECONDS
+from rios_plugin_awsbatch.aws.renewal import Renewal
 from rios_plugin_awsbatch.errors import AWSBatchException
 from rios_plugin_awsbatch.jobs.files import importable
 from rios_plugin_awsbatch.programs import configure_logging
@@ -72,6 +74,8 @@ def _exchange(settings: WorkerSettings, clients: Clients) -> Exchange:
         bucket=settings.bucket,
         key=RunKey(settings.run, settings.run_key),
         inline_limit=settings.inline_limit,
+        # The endpoint of its credentials may be out of order, as anything else may.
+        renewal=Renewal(OUTAGE_SECONDS, f"run={settings.run} worker={_worker_name()}"),
     )
 
 

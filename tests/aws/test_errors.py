@@ -1,18 +1,22 @@
 """What errors of boto3's mean: told by class and code, with real errors."""
 
+import email.utils
 import os
+import time
 
 import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.retries import standard
 
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import (
     AWS_ERRORS,
     error_code,
     explained,
+    is_lapse,
     is_missing_object,
     is_missing_queue,
     is_missing_stack,
@@ -199,7 +203,57 @@ def test_a_stack_that_is_missing(clients, answers):
     assert not is_missing_stack(BotoCoreError())
 
 
-@pytest.mark.parametrize("code", ["TooManyRequestsException", "ThrottlingException"])
+@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "SignatureDoesNotMatch"])
+@pytest.mark.parametrize(("minutes", "way"), [(38, "ahead of"), (-400, "behind")])
+def test_a_wrong_clock_is_told_by_the_time_of_aws_s_answer(code, minutes, way):
+    """SignatureDoesNotMatch alone would look like a wrong key."""
+    date = email.utils.formatdate(time.time() - 60 * minutes, usegmt=True)
+    metadata = {"HTTPHeaders": {"date": date}, "HTTPStatusCode": 403}
+    error = ClientError({"Error": {"Code": code}, "ResponseMetadata": metadata}, "GetObject")
+    assert f"({code}), as this machine's clock is {abs(minutes)} minutes {way} AWS's" in (
+        sentence_for(error)
+    )
+    assert is_lapse(error)
+    assert not is_passing(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("SignatureDoesNotMatch", "the secret access key does not belong to the key's id"),
+        ("InvalidSignatureException", "the secret access key does not belong to the key's id"),
+        ("RequestExpired", "set this machine's clock"),
+        ("OptInRequired", "complete its sign-up"),
+        ("AuthFailure", "renew them"),
+    ],
+)
+def test_a_signature_or_an_account_has_its_advice(code, words):
+    """Where the clock is right, or the answer does not tell the time."""
+    assert words in sentence_for(ClientError({"Error": {"Code": code}}, "GetObject"))
+
+
+def test_botocore_s_own_list_of_throttling_is_known():
+    """A botocore that has moved it must be noticed; each of its codes passes."""
+    known = standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES
+    known = [*known, *standard.TransientRetryableChecker._TRANSIENT_ERROR_CODES]
+    assert len(known) > 10
+    for code in known:
+        assert is_passing(ClientError({"Error": {"Code": code}}, "Anything"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AWS.SimpleQueueService.OverLimit",
+        "KmsThrottled",
+        "OverLimit",
+        "RequestThrottled",
+        "RequestTimeout",
+        "SlowDown",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ],
+)
 def test_throttling_may_pass(code):
     """AWS asks to try again later."""
     assert is_passing(ClientError({"Error": {"Code": code}}, "DescribeJobs"))
@@ -208,7 +262,7 @@ def test_throttling_may_pass(code):
 
 def test_trouble_within_aws_may_pass():
     """Statuses from 500 on say so."""
-    for status, passes in ((500, True), (503, True), (400, False), (404, False)):
+    for status, passes in ((429, True), (500, True), (503, True), (400, False), (404, False)):
         answer = {"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": status}}
         assert is_passing(ClientError(answer, "GetObject")) is passes
 

@@ -53,6 +53,30 @@ def test_who_is_not_logged_in_is_told_to_log_in(profile, words):
         assert wrong not in ended.out + ended.err
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"AWS_ENDPOINT_URL": "nonsense"}, "Invalid endpoint: nonsense"),
+        ({"AWS_CONFIG_FILE": "/"}, "Is a directory: '/'"),
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere", "AWS_ROLE_ARN": "arn:aws:iam::1:role/r"}, ""),
+    ],
+    ids=["endpoint", "file", "token file"],
+)
+@pytest.mark.parametrize("command", [["stack", "status"], ["jobs"], ["doctor"]], ids=" ".join)
+@pytest.mark.usefixtures("profile")
+def test_a_configuration_that_cannot_be_used_is_a_sentence(given, words, command):
+    """It names the variable, whatever botocore raises."""
+    if "AWS_ROLE_ARN" not in given:
+        given = {**given, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+    ended = run(*command, **given)
+    said = ended.out + ended.err
+    assert ended.code == 1
+    assert "the AWS configuration cannot be used" in said
+    assert words in said
+    assert next(iter(given)) in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("words", [["stack", "status"], ["jobs"], ["doctor"]], ids=" ".join)
 def test_an_unknown_profile_is_named(profile, words):
     """With the variable that names it."""

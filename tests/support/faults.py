@@ -28,10 +28,11 @@ class Rule:
             answer's body. ``twice``: it is done twice. ``corrupt``: a byte of the answer's body is
             wrong. ``late``: it is done after `seconds`. ``held``: it is done, and answered after
             `seconds`. ``denied``: a 403, nothing is done.
-            ``html``: nothing is done; the answer is a login page, as from a proxy.
+            ``expired``: an ExpiredToken, nothing is done. ``html``: nothing is done; the answer is
+            a login page, as from a proxy.
         service: The service's name in the signature.
         operation: The last word of SQS's target or Batch's path, or S3's HTTP method; any if empty.
-        contains: A part of the path or the body.
+        contains: A part of the path, the body or the signature, which names the key.
         spare: How many such requests to spare first.
         times: How many to apply it to then.
         seconds: For ``late`` and ``held``.
@@ -126,7 +127,8 @@ class _Middleware:
             for number, rule in enumerate(self._rules):
                 if rule.service != service or rule.operation not in ("", operation):
                     continue
-                if rule.contains not in environ["PATH_INFO"] and rule.contains.encode() not in body:
+                words = environ["PATH_INFO"] + environ.get("HTTP_AUTHORIZATION", "")
+                if rule.contains not in words and rule.contains.encode() not in body:
                     continue
                 self._seen[number] += 1
                 if rule.spare < self._seen[number] <= rule.spare + rule.times:
@@ -149,6 +151,9 @@ class _Middleware:
 
     def _denied(self, environ, start_response, _body, _rule):
         return _error(environ, start_response, "403 Forbidden", "AccessDenied")
+
+    def _expired(self, environ, start_response, _body, _rule):
+        return _error(environ, start_response, "400 Bad Request", "ExpiredToken")
 
     def _html(self, _environ, start_response, _body, _rule):
         start_response("200 OK", [("Content-Type", "text/html")])
