@@ -152,15 +152,14 @@ def test_otherargs_of_rios_2_arrive_and_stay_in_workers(executor):
 
         def compute(other):
             other.sums += 1
-            return kinds.look([other.kind0, other.kind5])
+            return [kinds.look([other.kind0, other.kind5])], {}
 
-        keeper = OtherArgsKeeper(parts, KeyError)
-        seen, changed = keeper.run(compute, first_attempt=True)
-        return seen, list(changed)
+        computed = OtherArgsKeeper(parts, KeyError).run(compute, first_attempt=True)
+        return computed.outputs, list(computed.changed)
 
     seen, changed = executor.submit(changed_by_a_task, split(given)).result(PATIENCE)
     assert changed == [("sums",)]
-    assert seen == kinds.look([given.kind0, given.kind5])
+    assert seen == [kinds.look([given.kind0, given.kind5])]
 
 
 def test_what_the_worker_lacks_is_one_sentence(executor):
