@@ -211,10 +211,11 @@ def _refuse_secrets(variables: Iterable[tuple[str, str]]) -> None:
     """Keep credentials out of a job without files: whoever may describe jobs can read them."""
     for name in sorted(name for name, value in variables if looks_secret(name, value)):
         raise SettingsError(
-            f"RIOS_AWSBATCH_ENV sends {name} to the workers, which looks like a credential. Without "
-            "a script to send, a main job has it among its variables, and whoever may describe "
-            "jobs can read these. Let the image get it from a secret store, give the job's role "
-            f"the permission that it stands for, or accept that with --env {name}=VALUE."
+            f"RIOS_AWSBATCH_ENV sends {name} to the workers, which looks like a credential. "
+            "Without a script to send, a main job has it among its variables, and whoever may "
+            "describe jobs can read these. Let the image get it from a secret store, give the "
+            "job's role the permission that it stands for, or accept that with "
+            f"--env {name}=VALUE."
         )
 
 
