@@ -19,6 +19,8 @@ from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
 from rios_plugin_awsbatch.jobs.submit import THREADS
 from rios_plugin_awsbatch.local.options import SERVER
+from rios_plugin_awsbatch.run.luck import EMBEDDED
+from rios_plugin_awsbatch.run.runtimes import SUBMITTED_FILES
 from rios_plugin_awsbatch.settings import PREFIX, Settings, WorkerSettings, load, variables
 from rios_plugin_awsbatch.stack.outputs import RUNS_NEED, StackOutputs, read_stack
 from rios_plugin_awsbatch.stack.worker_image import NamedImage, known_to_ecr, named_image
@@ -47,7 +49,8 @@ _COMPARED: Final = (
     ("osgeo.gdal", "__version__"),
     ("rios", "RIOS_VERSION"),
 )
-_NO_SETTINGS: Final = {AUTOLOAD, THREADS}
+# Set by this package itself, or read before there are settings.
+_NO_SETTINGS: Final = {AUTOLOAD, EMBEDDED, SUBMITTED_FILES, THREADS}
 _LIKE_HERE: Final = (
     "Build an image like this environment and push it: rios-awsbatch image build, "
     "rios-awsbatch image push."

@@ -1,8 +1,8 @@
 """The main job: fetches the script that was submitted, runs it, and ends as it does.
 
-Batch starts it as ``rios-awsbatch-main``, with everything it needs in the environment. SIGTERM (the
-job is cancelled, its instance reclaimed, its time over) goes to the script, which ends its run in
-order; Batch kills both half a minute later.
+Batch starts it as ``rios-awsbatch-main``, with what it needs in the environment; the script's own
+variables are in the archive. SIGTERM (the job is cancelled, its instance reclaimed, its time over)
+goes to the script, which ends its run in order; Batch kills both half a minute later.
 """
 
 import argparse
@@ -53,9 +53,10 @@ class _Script:
 
     def run(self, files: Files) -> int:
         """Run the script and return its exit status, as a shell has it."""
+        given = {**os.environ, **files.manifest.variables}
         environment = {
-            **os.environ,
-            "PYTHONPATH": files.python_path(),
+            **given,
+            "PYTHONPATH": files.python_path(given),
             "PYTHONUNBUFFERED": "1",
             # Workers fetch these themselves.
             SUBMITTED_FILES: str(files.folder.parent),

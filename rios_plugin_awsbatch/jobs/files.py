@@ -5,8 +5,9 @@
     rios-awsbatch submit          S3: submissions/<id>/            main job, and its workers
     --------------------          ----------------------           -------------------------
     pack: script, folder,  -----> files.tar.gz        ---------->  fetch, verify, unpack
-          requirements            record.json (job,                  pip install the requirements
-    SHA-256  -------- in the      definition)                        main: run the script
+          requirements,           record.json (job,                  pip install the requirements
+          variables               definition)                        main: run the script with
+    SHA-256  -------- in the                                               its variables
               job's environment ----------------------------------->
 
 The archive holds a manifest, the files under ``files/``, and the list of requirements. Nothing in
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -54,10 +55,15 @@ class Manifest:
     Attributes:
         script: The script to run, relative to the folder of files.
         arguments: The script's arguments.
+        variables: The script's environment variables, beside those of the job. They may be secret.
+        salt: A random text: without it, the archive's SHA-256, which is no secret, would tell
+            whether a guess of a variable is right.
     """
 
     script: str
     arguments: tuple[str, ...] = ()
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    salt: str = ""
 
     def to_json(self) -> bytes:
         """Return it as the archive holds it."""
@@ -67,7 +73,7 @@ class Manifest:
     def from_json(cls, text: bytes) -> "Manifest":
         """Read it from an archive that has been verified."""
         content: dict[str, Any] = json.loads(text)
-        return cls(content["script"], tuple(content["arguments"]))
+        return cls(content["script"], tuple(content["arguments"]), content["variables"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +90,9 @@ class Files:
     manifest: Manifest
     import_path: tuple[Path, ...]
 
-    def python_path(self) -> str:
+    def python_path(self, environ: Mapping[str, str]) -> str:
         """Return a PYTHONPATH for these files, and for what could be imported before."""
-        already = os.environ.get("PYTHONPATH", "")
+        already = environ.get("PYTHONPATH", "")
         return os.pathsep.join(
             [*map(str, self.import_path), *filter(None, already.split(os.pathsep))]
         )
@@ -130,7 +136,7 @@ def fetched(clients: "Clients", bucket: str, submission: str) -> Iterator[Files]
             _extract(archive, root)
         files = _unpacked(root)
         if (root / REQUIREMENTS).exists():
-            _install(root / REQUIREMENTS, root / _INSTALLED, identity)
+            _install(root / REQUIREMENTS, root / _INSTALLED, identity, files.manifest.variables)
         yield files
 
 
@@ -146,7 +152,7 @@ def importable(clients: "Clients", bucket: str, submission: str | None) -> Itera
         return
     with fetched(clients, bucket, submission) as files:
         before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = files.python_path()
+        os.environ["PYTHONPATH"] = files.python_path(os.environ)
         try:
             yield
         finally:
@@ -186,12 +192,13 @@ def _unpacked(root: Path) -> Files:
     return Files(folder, manifest, tuple(path))
 
 
-def _install(requirements: Path, target: Path, identity: str) -> None:
+def _install(requirements: Path, target: Path, identity: str, variables: Mapping[str, str]) -> None:
     log.info("submission=%s installs its requirements", identity)
     # Into a folder of its own: that works in every image, whoever the user is.
     where = ["--target", str(target), "--requirement", str(requirements)]
     done = subprocess.run(  # noqa: S603 - our own interpreter; the list is the submitter's
         [sys.executable, *_PIP, *where],
+        env={**os.environ, **variables},  # PIP_INDEX_URL may be among them
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,12 +1,13 @@
-"""What travels to a main job, packed into one archive: a script, its folder, its requirements."""
+"""What travels to a main job, in one archive: a script, its folder, requirements, variables."""
 
 import dataclasses
 import gzip
 import io
 import os
+import secrets
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 
@@ -77,12 +78,15 @@ def script_at(
     return Script(found, arguments, folder.resolve(), requirements)
 
 
-def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
+def pack(
+    script: Script, archive: IO[bytes], variables: Mapping[str, str] | None = None
+) -> tuple[str, int]:
     """Write what travels into an archive.
 
     Args:
         script: From `script_at`.
         archive: An empty file, open for reading and writing.
+        variables: The script's environment variables.
 
     Returns:
         The archive's SHA-256 in hexadecimal digits, and its size in bytes.
@@ -91,7 +95,9 @@ def pack(script: Script, archive: IO[bytes]) -> tuple[str, int]:
         SubmissionError: A file cannot be read, or cannot travel.
     """
     folder = script.folder or script.path.parent
-    manifest = Manifest(script.path.relative_to(folder).as_posix(), script.arguments)
+    name = script.path.relative_to(folder).as_posix()
+    salt = secrets.token_hex() if variables else ""
+    manifest = Manifest(name, script.arguments, variables or {}, salt)
     try:
         # Neither a name nor a time in gzip's header: the same files make the same archive.
         with (

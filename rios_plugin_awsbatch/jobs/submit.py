@@ -1,5 +1,8 @@
 """A user's script as a main job: its files go into the bucket, the job onto the queue.
 
+The job's own variables are only those that it needs to fetch the files: whoever may describe jobs
+can read them, and Batch allows 8,192 characters. The script's variables go with its files.
+
 ``submissions/<id>/record.json`` names the job and a job definition that was registered for it. When
 the job has ended, both are deleted by whoever notices: the command that follows or cancels the job,
 else the next submission, or ``rios-awsbatch clean`` (see `sweep`).
@@ -35,6 +38,11 @@ __all__ = ["THREADS", "JobOptions", "Submitted", "submit"]
 COMMAND: Final = "rios-awsbatch-main"
 # Tells a script how many threads were asked for.
 THREADS: Final = "RIOS_AWSBATCH_THREADS"
+# What a job needs before it has the script's variables: settings, what boto3 reads, proxies.
+_NEEDED_SETTINGS: Final = ("region", "stack", "bucket", "log_level", "submission")
+_NEEDED: Final = re.compile(
+    r"AWS_.*|.*_PROXY|REQUESTS_CA_BUNDLE|SSL_CERT_(FILE|DIR)", re.IGNORECASE
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +57,7 @@ class JobOptions:
         memory: Its memory in MiB; None for the definition's.
         timeout: Seconds after which Batch ends it; None for the definition's.
         threads: How many threads RIOS is asked for; None to leave that to the script.
-        environment: Variables for the job.
+        environment: Variables for the script, and for its workers.
     """
 
     image: str | None = None
@@ -97,13 +105,18 @@ def submit(
     Raises:
         SubmissionError: The files cannot be sent, or Batch does not take the job. Nothing is left
             behind then.
+        SettingsError: No files travel, and a variable that is only meant for workers looks like a
+            credential.
     """
     identity, size = new_run_id(), 0
     environment = _environment(settings, stack, options)
+    if script is None:
+        _refuse_secrets(environment.items() - dict(options.environment).items())
     with contextlib.ExitStack() as undo:
         undo.callback(_delete_files, clients, stack, identity)
         if script is not None:
-            digest, size = _upload(clients, stack, identity, script)
+            digest, size = _upload(clients, stack, identity, script, environment)
+            environment = _needed_by_the_job(environment)
             environment[variables(Settings)["submission"][0]] = f"{identity}:{digest}"
             options = dataclasses.replace(options, command=(COMMAND,))
         with explained(SubmissionError, f"Cannot submit a job to {stack}"):
@@ -132,12 +145,16 @@ def submit(
 
 
 def _upload(
-    clients: Clients, stack: StackOutputs, identity: str, script: Script
+    clients: Clients,
+    stack: StackOutputs,
+    identity: str,
+    script: Script,
+    environment: Mapping[str, str],
 ) -> tuple[str, int]:
     """Store the archive; return its SHA-256 and its size."""
     what = f"Cannot store {script.path} in bucket {stack.bucket} of {stack}"
     with tempfile.TemporaryFile() as archive:
-        digest, size = pack(script, archive)
+        digest, size = pack(script, archive, environment)
         with explained(SubmissionError, what):
             clients.s3.upload_fileobj(archive, stack.bucket, archive_key(identity))
     return digest, size
@@ -153,8 +170,19 @@ def _deregister(clients: Clients, identity: str, definition: str) -> None:
         clients.batch.deregister_job_definition(jobDefinition=definition)
 
 
+def _needed_by_the_job(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without which the job cannot fetch the others; no credentials."""
+    known = variables(Settings)
+    settings = {name for field in _NEEDED_SETTINGS for name in known[field]}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in settings or (_NEEDED.fullmatch(name) and not looks_secret(name, value))
+    }
+
+
 def _environment(settings: Settings, stack: StackOutputs, options: JobOptions) -> dict[str, str]:
-    """Return the main job's variables: the settings given here, the stack, and the options."""
+    """Return the script's variables: the settings given here, the stack, and the options."""
     names = {field: known[0] for field, known in variables(type(settings)).items()}
     # This script's own files are not those of the job, and its variables have values here.
     given = settings.model_fields_set - {"submission", "env"}
@@ -171,15 +199,9 @@ def _environment(settings: Settings, stack: StackOutputs, options: JobOptions) -
 
 
 def _for_workers(settings: Settings, options: JobOptions, name: str) -> dict[str, str]:
-    """Return the variables of the main job that its workers get too, and the one that says so.
-
-    Raises:
-        SettingsError: One that is only meant for workers looks like a credential.
-    """
+    """Return the variables of the script that its workers get too, and the one that says so."""
     here = {**os.environ, **options.environment}
-    for_workers = resolved(env_items(settings.env), here)
-    _refuse_secrets(for_workers.items() - dict(options.environment).items())
-    variables = for_workers | dict(options.environment)
+    variables = resolved(env_items(settings.env), here) | dict(options.environment)
     said = [variables.pop(name)] if name in variables else []
     # What the script's process has as PYTHONPATH is about the main job's own disk.
     forwarded = [
@@ -192,13 +214,14 @@ def _for_workers(settings: Settings, options: JobOptions, name: str) -> dict[str
 
 
 def _refuse_secrets(variables: Iterable[tuple[str, str]]) -> None:
-    """Keep credentials out of the job: workers get their variables in private, a job does not."""
+    """Keep credentials out of a job without files: whoever may describe jobs can read them."""
     for name in sorted(name for name, value in variables if looks_secret(name, value)):
         raise SettingsError(
-            f"RIOS_AWSBATCH_ENV sends {name} to the workers, which looks like a credential. A main "
-            "job would have it among its variables, and whoever may describe jobs can read these. "
-            "Let the script get it from a secret store, give the job's role the permission that "
-            f"it stands for, or accept that with --env {name}=VALUE."
+            f"RIOS_AWSBATCH_ENV sends {name} to the workers, which looks like a credential. "
+            "Without a script to send, a main job has it among its variables, and whoever may "
+            "describe jobs can read these. Let the image get it from a secret store, give the "
+            "job's role the permission that it stands for, or accept that with "
+            f"--env {name}=VALUE."
         )
 
 

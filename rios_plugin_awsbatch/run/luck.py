@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from .modules import is_installed, top_levels_in
 
-__all__ = ["warn_of_packages", "warn_of_paths"]
+__all__ = ["EMBEDDED", "warn_of_packages", "warn_of_paths"]
 
 log = logging.getLogger(__name__)
 
 # The embedded AWS sets it for those who use it.
-_EMBEDDED: Final = "RIOS_AWSBATCH_EMBEDDED"
+EMBEDDED: Final = "RIOS_AWSBATCH_EMBEDDED"
 # What every image has: GDAL, RIOS, this package, and what these need.
 _IN_IMAGES: Final = {
     "boto3",
@@ -47,7 +47,7 @@ def warn_of_packages(pickled: bytes, sources: Iterable[bytes]) -> None:
         pickled: The function.
         sources: The texts of the modules that go with it.
     """
-    if _EMBEDDED not in os.environ:
+    if EMBEDDED not in os.environ:
         return
     imported = {name for source in sources for name in top_levels_in(source)}
     names = {
@@ -61,7 +61,7 @@ def warn_of_packages(pickled: bytes, sources: Iterable[bytes]) -> None:
 
 def warn_of_paths(args: Iterable[Any], kwargs: Mapping[str, Any]) -> None:
     """Warn of arguments that are paths of this machine's disk."""
-    if _EMBEDDED not in os.environ:
+    if EMBEDDED not in os.environ:
         return
     for value in _single([*args, *kwargs.values()]):
         path = os.fspath(value) if isinstance(value, str | os.PathLike) else ""

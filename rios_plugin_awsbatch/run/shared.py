@@ -40,8 +40,11 @@ class SharedPayloads:
         self._totals = totals
         self._compression = compression
         self._runtimes = runtimes
-        self._adding = threading.Lock()  # guards `_payloads`
-        self._payloads: dict[str, Future[Payload]] = {}  # by MAC; stored, or being stored
+        self._adding = threading.Lock()  # guards all that follows
+        self._storing: dict[str, Future[Payload]] = {}  # by MAC
+        # By MAC, the keys of those that are stored; None for those that ride in messages. A run may
+        # have thousands of applies, so nothing larger is kept.
+        self._keys: dict[str, str | None] = {}
 
     def share(self, value: Any, what: str) -> Payload:
         """Pickle `value` as it is now; store it unless the same bytes are stored already.
@@ -82,11 +85,14 @@ class SharedPayloads:
     def _stored(self, data: bytes, what: str, room: int) -> Payload:
         mac = self._exchange.key.mac(data)
         with self._adding:
-            stored = self._payloads.get(mac)
-            if stored is None:
-                mine = self._payloads[mac] = Future[Payload]()
-        if stored is not None:  # another thread may still be storing it
-            return stored.result()
+            key = self._keys.get(mac)
+            if key is not None:
+                return Payload(mac=mac, size=len(data), key=key)
+            storing = self._storing.get(mac)
+            if storing is None:
+                mine = self._storing[mac] = Future[Payload]()
+        if storing is not None:  # another thread does it
+            return storing.result()
         try:
             packed = Patience(renewal=self._exchange.renewal).call(
                 lambda: self._exchange.pack(data, f"shared/{mac}", room),
@@ -94,13 +100,18 @@ class SharedPayloads:
             )
         except BaseException as error:
             with self._adding:  # the next caller tries again
-                del self._payloads[mac]
+                del self._storing[mac]
             if not isinstance(error, Exception):  # Ctrl-C is for this thread alone
                 mine.set_exception(AWSBatchException(f"The upload of {what} was interrupted."))
                 raise
             sentence = about_sending(what, error)
             mine.set_exception(sentence)
             raise sentence from error
+        with self._adding:
+            del self._storing[mac]
+            new = mac not in self._keys
+            self._keys[mac] = packed.key
         mine.set_result(packed)
-        self._totals.note_sent(len(data))
+        if new:
+            self._totals.note_sent(len(data))
         return packed

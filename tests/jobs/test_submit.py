@@ -221,16 +221,65 @@ def test_the_image_of_the_main_definition_needs_no_other_definition(stack, scrip
     assert eventually(lambda: not stack.objects("submissions/")) is True
 
 
-def test_a_credential_for_the_workers_does_not_get_into_a_job(stack, script, monkeypatch):
-    """Whoever may describe jobs would read it; who gives it with --env has decided so."""
+def test_variables_do_not_get_into_the_description_of_the_job(stack, script, monkeypatch):
+    """Whoever may describe jobs could read them: they go with the files, and workers get them."""
+    path = script("""
+        import os
+        from rios_plugin_awsbatch import BatchExecutor
+
+        def seen():
+            names = "EARTHDATA_TOKEN", "MY_PASSWORD", "HTTPS_PROXY"
+            return [os.environ.get(name, "none")[::-1] for name in names]
+
+        if __name__ == "__main__":
+            with BatchExecutor(1) as executor:
+                print(seen(), executor.submit(seen).result())
+    """)
     monkeypatch.setenv("EARTHDATA_TOKEN", "s3cret")
     monkeypatch.setenv("RIOS_AWSBATCH_ENV", "EARTHDATA_TOKEN")
-    ended = submit(script(""))
+    monkeypatch.setenv("NO_PROXY", "*")
+    # What the job itself needs to reach AWS is among its variables, unless it has a password.
+    words = "--env", "MY_PASSWORD=s3cret", "--env", "HTTPS_PROXY=http://me:s3cret@proxy"
+    ended = follow(path, *words, "--env", "NO_PROXY", "--env", "COLOUR=green")
+    values = ["terc3s", "terc3s", "yxorp@terc3s:em//:ptth"]
+    assert f"{values} {values}\n" in ended.out, ended
+    described = job(stack, ended.job)
+    assert "s3cret" not in str(described)
+    names = {one["name"] for one in described["container"]["environment"]}
+    assert "NO_PROXY" in names
+    assert not names & {"COLOUR", "MY_PASSWORD", "RIOS_AWSBATCH_ENV"}
+
+
+@pytest.mark.usefixtures("stack")
+def test_variables_may_be_longer_than_what_batch_takes(script, monkeypatch):
+    """Batch allows 8,192 characters for all that a job changes of its definition."""
+    path = script("""
+        import os
+        from rios_plugin_awsbatch import BatchExecutor
+
+        def seen():
+            return len(os.environ["LONG"]), len(os.environ["HERE"])
+
+        if __name__ == "__main__":
+            with BatchExecutor(1) as executor:
+                print(seen(), executor.submit(seen).result())
+    """)
+    monkeypatch.setenv("HERE", "y" * 100_000)
+    monkeypatch.setenv("RIOS_AWSBATCH_ENV", "HERE")
+    ended = follow(path, "--env", f"LONG={'x' * 9000}")
+    assert "(9000, 100000) (9000, 100000)\n" in ended.out, ended
+
+
+def test_a_credential_for_the_workers_does_not_get_into_a_job_without_files(stack, monkeypatch):
+    """Nothing can go with them then; who gives it with --env has decided so."""
+    command = "--no-script", "--image", "riosmain:latest", "--", "true"
+    monkeypatch.setenv("EARTHDATA_TOKEN", "s3cret")
+    monkeypatch.setenv("RIOS_AWSBATCH_ENV", "EARTHDATA_TOKEN")
+    ended = submit(*command)
     assert ended.code == 1
     assert "EARTHDATA_TOKEN" in ended.err
     assert "s3cret" not in ended.err
-    assert not stack.objects("submissions/")
-    accepted = submit(script(""), "--env", "EARTHDATA_TOKEN=s3cret")
+    accepted = submit("--env", "EARTHDATA_TOKEN=s3cret", *command)
     assert accepted.code == 0
     succeeds(stack, accepted.job)
 
@@ -309,8 +358,8 @@ def test_what_cannot_be_meant(words, sentence):
 
 
 def test_a_job_that_batch_does_not_take_leaves_nothing(stack, script):
-    """More environment than Batch allows is one clear error; files and definition are gone."""
-    ended = submit(script(""), "--env", f"LONG={'x' * 9000}")
+    """What the job itself needs may be too long; files and definition are gone."""
+    ended = submit(script(""), "--image", "another:1", "--env", f"AWS_LONG={'x' * 9000}")
     assert ended.code == 1
     assert "Cannot submit a job to stack RIOS in ap-southeast-2" in ended.err
     assert stack.objects("submissions/") == []
