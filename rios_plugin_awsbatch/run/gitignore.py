@@ -11,6 +11,7 @@ from typing import Final
 __all__ = ["GitIgnore"]
 
 _NAME: Final = ".gitignore"
+_INSTALLED: Final = {"site-packages", "dist-packages"}
 _TOKEN: Final = re.compile(r"\*\*/|/\*\*\Z|\*+|\?|\[!?\]?[^\]]*\]|\\.|.", re.DOTALL)
 
 
@@ -33,13 +34,15 @@ class GitIgnore:
 
     Args:
         folder: The folder. The rules of the folders above it hold too, up to that of the
-            repository; if there is none, those of the next one above.
+            repository; if there is none, those of the next one above. An environment in a
+            repository is ignored as a whole, which says nothing of what is installed there.
     """
 
     def __init__(self, folder: Path) -> None:
         self._rules: list[_Rule] = []
         above = [folder, *folder.parents]
-        root = next((one for one in above if (one / ".git").exists()), folder.parent)
+        stops = (one for one in above if one.parent.name in _INSTALLED or (one / ".git").exists())
+        root = next(stops, folder.parent)
         for one in reversed(above[: above.index(root) + 1]):
             self.read(one)
 

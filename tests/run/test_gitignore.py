@@ -120,3 +120,15 @@ def test_a_folder_is_under_the_rules_of_its_repository(repository):
     """Also when only that folder is looked at."""
     (repository / ".gitignore").write_text("x1.csv\n")
     assert ignored_by_us(repository, repository / "deep") == {"deep/data/x1.csv"}
+
+
+def test_an_environment_that_git_ignores_says_nothing_of_its_packages(tmp_path):
+    """`virtualenv` writes a file into each environment that ignores all of it."""
+    package = tmp_path / "env" / "lib" / "site-packages" / "one"
+    package.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "env" / ".gitignore").write_text("*")
+    (package / ".gitignore").write_text("data")
+    ignored = GitIgnore(package)
+    assert not ignored.names(str(package / "module.py"), is_folder=False)
+    assert ignored.names(str(package / "data"), is_folder=True)

@@ -79,9 +79,16 @@ def test_a_module_that_no_numpy_has_is_named():
 
 def test_classes_of_dtypes_are_found_by_their_names():
     """numpy before 1.25 has no names for them."""
-    for dtype in ("f8", "u1", "?", "M8", "O", "S"):
-        kind = type(np.dtype(dtype))
-        assert _named("numpy.dtypes", kind.__name__) is kind
+    names = {
+        "f8": "Float64DType",
+        "u1": "UInt8DType",
+        "?": "BoolDType",
+        "M8": "DateTime64DType",
+        "O": "ObjectDType",
+        "S": "BytesDType",
+    }
+    for dtype, name in names.items():
+        assert _named("numpy.dtypes", name) is type(np.dtype(dtype))
 
 
 def test_something_that_no_numpy_has_is_named_with_the_version():

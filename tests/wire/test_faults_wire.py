@@ -143,7 +143,9 @@ def test_missing_arguments_are_an_error_that_names_them(cloud, stage):
         stage.nth_call(1)
         future = pool.submit(twice_a_block, block(1))
         last = pool.submit(noted_block, 2, stage.folder)
-        (key,) = eventually(lambda: [key for key in cloud.objects() if key.endswith("tasks/1")])
+        (queue,) = [url for url in cloud.run_queues() if url.endswith("-tasks")]
+        eventually(lambda: cloud.messages(queue) == 3)
+        (key,) = [key for key in cloud.objects() if key.endswith("tasks/1")]
         cloud.s3.delete_object(Bucket=cloud.bucket, Key=key)
         stage.open_gate()
         with pytest.raises(PayloadError, match=rf"{key} is no longer in bucket {cloud.bucket}"):
