@@ -57,7 +57,7 @@ def serving(options: ServerOptions) -> Iterator[str]:
         cloudformation.install()
         batch.install(scheduler, unkindness)
         orders = Orders(clock, scheduler, unkindness)
-        layers = [
+        layers: list[Callable[[Any], Any]] = [
             lambda app: Guard(app, credentials, authority, Recorder(options.record)),
             credentials.served_by,
             functools.partial(outages, unkindness=unkindness),
