@@ -96,7 +96,7 @@ def status(stackname: str | None, region: str | None) -> None:
 @where
 @click.option(
     "--for",
-    "kind",
+    "purpose",
     type=click.Choice(list(POLICIES)),
     default="main",
     show_default=True,
@@ -109,11 +109,14 @@ def status(stackname: str | None, region: str | None) -> None:
     "attached",
     multiple=True,
     metavar="ARN",
-    help="A policy that the creator may give to jobs with `stack create --policy`.",
+    help="A policy that the creator may give to jobs, too.  [default: none]",
 )
-def policy(stackname: str | None, region: str | None, kind: str, **options: Any) -> None:
-    """Print an IAM policy with the names of the stack, which need not exist yet."""
-    click.echo(policy_text(kind, names_for(_managed(stackname, region), **options)))
+def policy(stackname: str | None, region: str | None, purpose: str, **options: Any) -> None:
+    """Print an IAM policy for the stack.
+
+    It has the names of the stack, which need not exist yet.
+    """
+    click.echo(policy_text(purpose, names_for(_managed(stackname, region), **options)))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
