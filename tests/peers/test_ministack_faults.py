@@ -20,6 +20,6 @@ def faulty_cloud(peer):
 
 
 @pytest.fixture
-def faults(cloud, peer):  # noqa: ARG001 - in use
+def faults(cloud, peer):
     yield peer[1]
     peer[1].set()
