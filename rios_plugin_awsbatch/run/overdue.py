@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CLOSE_SECONDS: Final = 5.0
 LOOKS: Final = 4  # within the visibility time-out
 # A worker that keeps a task says so at least three times within the visibility time-out.
-SILENT_TIMES: Final = 5
+SILENT_TIMES: Final = 3
 
 
 class Overdue:

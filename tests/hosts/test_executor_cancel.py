@@ -1,16 +1,20 @@
 """What nobody waits for: it is not computed, not paid, and in nobody's way."""
 
 import gc
+import sys
 import time
 import weakref
 from concurrent.futures import CancelledError
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from rios_plugin_awsbatch import BatchExecutor
 from tests.support import calls
 from tests.support.helpers import eventually
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def test_a_result_of_a_map_is_held_by_its_reader_alone(cloud):
@@ -109,12 +113,18 @@ def test_a_call_that_follows_another_is_running_at_no_cost(cloud, tmp_path):
 
 def test_an_exception_in_the_with_block_waits_for_no_call(cloud, tmp_path):
     """Not even for one that a worker computes: nobody will ask for its result."""
-    with calls.let_go(tmp_path / "go") as go:
-        with pytest.raises(ZeroDivisionError), BatchExecutor(1) as executor:
-            future = executor.submit(calls.await_file, str(go))
-            eventually(future.running)
+    submitted = []
+
+    def use(go):
+        with BatchExecutor(1) as executor:
+            submitted.append(executor.submit(calls.await_file, str(go)))
+            eventually(submitted[0].running)
             calls.divide(1, 0)
+
+    with calls.let_go(tmp_path / "go") as go:
+        with pytest.raises(ZeroDivisionError):
+            use(go)
         with pytest.raises(CancelledError):
-            future.result(0)
+            submitted[0].result(0)
         assert not go.exists()
         assert not cloud.run_queues()
