@@ -84,11 +84,12 @@ def test_a_main_that_slept_goes_on_with_new_workers(cloud, main, stage):
 
 def test_a_run_with_workers_at_work_is_nobodys_to_sweep(cloud, main, stage):
     """However long its main has been silent, if it cannot be seen that it has ended."""
-    _, output = main
+    script, output = main
     stage.nth_call(2)
     (key,) = [key for key in cloud.objects() if key.endswith("/run.json")]
     elsewhere = json.dumps({**cloud.record(), "machine": "another one"})
     cloud.s3.put_object(Bucket=cloud.bucket, Key=key, Body=elsewhere.encode())
     assert sweep(Clients("ap-southeast-2"), cloud.bucket, stale_seconds=-10) == []
     stage.open_gate()
-    eventually(lambda: f"{list(range(20))}" in output.read_text(), output.read_text)
+    assert script.wait(120) == 0, output.read_text()
+    assert f"{list(range(20))}" in output.read_text()
