@@ -137,6 +137,15 @@ class Cloud:
         """Return the command lines of all processes that jobs have started, by their ids."""
         return processes_below(self.aws._process.pid)
 
+    def clear(self):
+        """Delete what runs have left behind."""
+        for job in self.unfinished_jobs():
+            self.batch.terminate_job(jobId=job, reason="left by a test")
+        for url in self.run_queues():
+            self.sqs.delete_queue(QueueUrl=url)
+        for key in self.objects():
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+
     def left(self):
         """Return what runs have left behind; empty if nothing."""
         found = {
