@@ -80,6 +80,7 @@ def cloud(local_aws, session_cloud, monkeypatch):
                 lambda: not session_cloud.left(), lambda: f"a run has left {session_cloud.left()}"
             )
         else:
+            session_cloud.clear()  # the next test is not to blame
             raise AssertionError(f"a run has left {left}")
 
 

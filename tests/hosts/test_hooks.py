@@ -96,6 +96,7 @@ def test_a_task_that_is_done_is_told(cloud, listener):
     assert record.bytes_in > 0
 
 
+@pytest.mark.kind("counts attempts")
 def test_a_workers_measures_are_told(warm, listener):
     """When it began, how long it took, what came and went, and its one block by name."""
     manager = AWSBatchJobManager(2)

@@ -18,7 +18,7 @@ from tests.hosts.support.listening import listening_ports
 from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
-from tests.support.helpers import eventually
+from tests.support.helpers import UNKIND, eventually
 
 IMAGE = {"img": "bands.tif"}
 BLOCKS = 12
@@ -204,7 +204,7 @@ def test_the_old_pair_of_calls_is_translated(farm, local, serial, tmp_path, caps
 def test_blocks_begin_with_the_first_worker(local, serial, tmp_path):
     """If Batch has room for one of three workers, output is written while the others wait."""
     statuses = []
-    with LocalAWS(workers=1) as aws, aws.activated():
+    with LocalAWS(workers=1, unkind=UNKIND) as aws, aws.activated():
         from tests.support.helpers import Cloud  # noqa: PLC0415 - after the embedded AWS
 
         cloud = Cloud(aws)

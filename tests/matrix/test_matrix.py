@@ -20,6 +20,7 @@ from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.leases import close_all
 from tests.hosts.support.jobs import JobInfo
 from tests.matrix import kinds
+from tests.support.helpers import UNKIND
 
 # Workers have their own environment, which has no tests.
 cloudpickle.register_pickle_by_value(kinds)
@@ -42,7 +43,7 @@ def _strings():
 @pytest.fixture(scope="module", params=WORKERS)
 def aws(request):
     """An embedded AWS whose workers have another environment."""
-    with LocalAWS(workers=1, worker_python=request.param) as aws, aws.activated():
+    with LocalAWS(workers=1, worker_python=request.param, unkind=UNKIND) as aws, aws.activated():
         os.environ["RIOS_AWSBATCH_STARTUP_TIMEOUT"] = str(PATIENCE)
         yield aws
         close_all()

@@ -8,7 +8,7 @@ import pytest
 from rios_plugin_awsbatch.errors import AWSBatchException, WorkersError
 from rios_plugin_awsbatch.local import LocalAWS
 from tests.support.blocks import Stage, gated_block, noted_block, run_with, same_blocks
-from tests.support.helpers import Cloud, eventually
+from tests.support.helpers import UNKIND, Cloud, eventually
 from tests.support.images import defined
 
 
@@ -60,7 +60,7 @@ def test_workers_that_start_and_are_never_ready_end_the_run(cloud):
 
 def test_jobs_that_stay_runnable_end_the_run():
     """Jobs that Batch never starts are an error that says what keeps jobs RUNNABLE."""
-    with LocalAWS(workers=0) as aws, aws.activated():
+    with LocalAWS(workers=0, unkind=UNKIND) as aws, aws.activated():
         text = error_of(run_with(3, startup_timeout=2), noted_block, 1, "/")
         assert not Cloud(aws).left()
     assert "3 RUNNABLE" in text

@@ -10,7 +10,7 @@ from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.launch import JobState
 from rios_plugin_awsbatch.run.waiting import Waiting, WaitingLog
 from tests.support.blocks import run_with
-from tests.support.helpers import eventually
+from tests.support.helpers import UNKIND, eventually
 from tests.support.images import defined
 
 RUNNABLE = Waiting(7.0, {"RUNNABLE": 2}, ())
@@ -24,7 +24,7 @@ def test_jobs_that_stay_runnable_are_told_while_main_waits(caplog):
     """Long before the startup timeout: how many tasks, which state, and what may be wrong."""
     with (
         caplog.at_level(logging.INFO),
-        LocalAWS(workers=0) as aws,
+        LocalAWS(workers=0, unkind=UNKIND) as aws,
         aws.activated(),
         run_with(3) as run,
     ):
@@ -109,7 +109,7 @@ def test_the_next_start_is_told_from_the_beginning(caplog):
 def test_the_error_at_the_end_has_batchs_reason():
     """The same facts are in the error that ends the run."""
     with (
-        LocalAWS(workers=0) as aws,
+        LocalAWS(workers=0, unkind=UNKIND) as aws,
         aws.activated(),
         run_with(2, startup_timeout=1) as run,
         pytest.raises(WorkersError, match=r"2 RUNNABLE.*stack status"),

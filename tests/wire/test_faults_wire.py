@@ -16,7 +16,7 @@ from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Result, RunKey, Stop, encode
 from tests.support.blocks import Stage, block, gated_block, noted_block, run_with, same_blocks
 from tests.support.faults import Faults, Rule
-from tests.support.helpers import UNKIND, Cloud, eventually
+from tests.support.helpers import Cloud, eventually
 from tests.worker.support import ManualRun
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -29,9 +29,8 @@ SMALL = {"inline_limit": 1000, "visibility_timeout": 5, "startup_timeout": 60}
 @pytest.fixture(scope="module")
 def faulty_cloud():
     middleware = "tests.support.faults:factory"
-    with LocalAWS(
-        workers=2, stop_grace=2.0, activate=False, middleware=middleware, unkind=UNKIND
-    ) as aws:
+    # Kind but for the faults, which are counted.
+    with LocalAWS(workers=2, stop_grace=2.0, activate=False, middleware=middleware) as aws:
         yield Cloud(aws)
 
 

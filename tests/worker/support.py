@@ -11,7 +11,7 @@ from rios_plugin_awsbatch.wire.exchange import connect
 from rios_plugin_awsbatch.wire.messages import Result, RunKey, Task, WorkerNotice
 from rios_plugin_awsbatch.wire.runtime import pack_runtime
 from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
-from tests.support.helpers import eventually, without_aws
+from tests.support.helpers import eventually, spare, without_aws
 
 WORKER = str(Path(sys.executable).with_name("rios-awsbatch-worker"))
 REGION = "ap-southeast-2"
@@ -25,8 +25,10 @@ class ManualRun:
         self.key = RunKey("by-hand", self.secret)
         self.queues = [cloud.queue(), cloud.queue()]
         tasks, results = self.queues
+        clients = Clients(REGION)
+        spare(clients.sqs, clients.s3)
         self.exchange = connect(
-            Clients(REGION),
+            clients,
             tasks=tasks,
             results=results,
             bucket=cloud.bucket,

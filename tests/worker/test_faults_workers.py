@@ -39,6 +39,7 @@ def executor(workers, **settings):
     return BatchExecutor(workers, **{"visibility_timeout": 5, **settings})
 
 
+@pytest.mark.kind("counts how often a block is computed")
 def test_a_worker_killed_while_computing_costs_time_only(stage):
     """When a container is killed (SIGKILL), another worker does its task; all results are right."""
     with executor(2) as pool:
@@ -50,6 +51,7 @@ def test_a_worker_killed_while_computing_costs_time_only(stage):
         assert stage.counts() == {**dict.fromkeys(NUMBERS, 1), number: 2}
 
 
+@pytest.mark.kind("counts how often a block is computed")
 def test_a_killed_compute_process_is_replaced_at_once(stage):
     """When the kernel kills the process that computes, its worker lives on and tries again."""
     with executor(2, visibility_timeout=3600) as pool:
@@ -76,6 +78,7 @@ def leave_python(number, folder):
     os._exit(7)
 
 
+@pytest.mark.kind("counts how often a block is computed")
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -98,6 +101,7 @@ def test_a_task_that_ends_every_process_is_given_up(stage, function, words):
     assert stage.counts() == {1: 2, 2: 1}
 
 
+@pytest.mark.kind("counts how often a block is computed")
 def test_vanished_workers_are_no_attempts(stage):
     """A task may lose more workers than max_attempts, and is still computed."""
 
@@ -208,6 +212,7 @@ def sleep_long(number, folder):
     return block(number)
 
 
+@pytest.mark.kind("counts how often a block is computed")
 def test_tasks_longer_than_the_visibility_time_out_run_once(stage):
     """A task that outlasts the time-out runs exactly once, also if it never releases the GIL."""
     with executor(3) as pool:

@@ -43,6 +43,7 @@ def large_result_of_many_blocks(size):
     return np.zeros(size, np.uint8)
 
 
+@pytest.mark.kind("counts attempts")
 def test_a_result_carries_its_measures(run):
     """Attempt, time, bytes and number of blocks come with the result."""
     before = time.time()
@@ -124,6 +125,7 @@ def test_a_refused_task_says_that_it_was_not_begun(run):
     assert reply.measures == Measures(attempt=2, bytes_in=task.arguments.size)
 
 
+@pytest.mark.kind("counts attempts")
 @pytest.mark.parametrize("failed", [0, 2])
 def test_a_lost_task_says_when_it_was_begun(run, failed):
     """A task that ended its process has the time of the last attempt, and its number."""

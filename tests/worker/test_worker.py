@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import cloudpickle
+import pytest
 
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
@@ -69,6 +70,7 @@ def test_sigterm_ends_an_idle_worker_well(run):
     assert not any(Path(f"/proc/{pid}").exists() for pid in computing)
 
 
+@pytest.mark.kind("counts attempts")
 def test_sigterm_sends_the_task_anew(run, tmp_path):
     """SIGTERM during a task puts the task back at once, as if it had never been received."""
     stage = Stage(tmp_path)
