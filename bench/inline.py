@@ -5,7 +5,6 @@ other load on the machine hardly changes; a process beside it answers in AWS's p
 """
 
 import http.server
-import json
 import multiprocessing
 import os
 import re

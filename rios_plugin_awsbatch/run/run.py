@@ -151,15 +151,8 @@ class Run:
             last_words=functools.partial(last_words, clients),
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
-        self._watcher = Watcher(
-            self.run_id,
-            self._pending,
-            self._workforce,
-            self._roster,
-            inventory,
-            self._unused,
-            exchange.renewal,
-        )
+        watched = (self._pending, self._workforce, self._roster, inventory, self._unused)
+        self._watcher = Watcher(self.run_id, *watched, exchange.renewal)
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
