@@ -18,8 +18,9 @@ ONCE = 1.1
 
 def requests_per_block(bench):
     """Requests after all workers have answered, until the last one has deleted its messages."""
-    yield _requests(bench, 256, 0.0, THREADS, limit=5)
-    yield _requests(bench, 256, 0.5, THREADS, limit=5)
+    yield _requests(bench, 176, 0.0, THREADS, limit=5)
+    yield _requests(bench, 176, 0.5, THREADS, limit=5)
+    yield _requests(bench, 256, 0.5, THREADS, limit=7)
     yield _requests(bench, 1024, 0.0, THREADS, limit=7)
     yield _requests(bench, 512, 0.0, 2 * THREADS, limit=7)
     yield _requests(bench, 512, 0.5, 2 * THREADS, limit=7)

@@ -4,9 +4,10 @@ import json
 import time
 from typing import Any, Final
 
-import boto3
+from botocore.credentials import Credentials
 
 from rios_plugin_awsbatch.aws.batch import copy_with_image, latest_definition, reason_of
+from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import error_code
 
 from .records import NotShownError, Observed, Promise
@@ -38,9 +39,8 @@ def _rights(site: Site) -> Observed:
             f"only an IAM user may have a federation token ({error_code(error)})"
         ) from None
     keys = given["Credentials"]
-    limited = boto3.Session(
-        keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], site.clients.region
-    ).client("batch")
+    few = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    limited = Clients(site.clients.region, few).batch
     site.will_submit()
     try:
         limited.submit_job(jobName=site.job_name, jobQueue=resources[0], jobDefinition=definition)

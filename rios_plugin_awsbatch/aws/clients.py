@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from .configuration import check_files, read_configuration
 from .credentials import RenewableCredentials
@@ -48,16 +49,18 @@ class Clients:
 
     Args:
         region: The region of the stack.
+        credentials: Credentials to use, instead of those of the environment and the profile.
 
     Attributes:
         region: As given.
     """
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, credentials: Credentials | None = None) -> None:
         self.region = region
         self._making = threading.Lock()  # guards `_session` and `_made`
         self._session: boto3.Session | None = None  # reads the user's configuration when made
         self._made: dict[tuple[str, str, bool], Any] = {}
+        self._given = credentials
         self._credentials = RenewableCredentials(self._find_credentials)
         self._counting = threading.Lock()  # guards `_requests`
         self._requests: collections.Counter[str] = collections.Counter()
@@ -148,6 +151,8 @@ class Clients:
 
     def _find_credentials(self) -> Any:
         """Look them up in a session of their own, which reads files and variables as they are."""
+        if self._given is not None:
+            return self._given
         return boto3.Session(region_name=self.region).get_credentials()
 
     def _check_credentials(self, parsed: Any, **_: Any) -> None:

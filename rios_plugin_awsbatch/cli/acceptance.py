@@ -35,7 +35,7 @@ _BAD: Final = ("broken", "failed")
     "--only",
     multiple=True,
     metavar="NAME",
-    help="A promise or a group of promises; may be repeated.",
+    help="A promise or a group of promises; may be repeated.  [default: all]",
 )
 @click.option("--list", "listing", is_flag=True, help="List the promises, and try none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,7 +45,7 @@ _BAD: Final = ("broken", "failed")
     "--fis-role",
     default="",
     metavar="ARN",
-    help="A role with which AWS FIS may interrupt the stack's Spot machines.",
+    help="A role with which AWS FIS may interrupt the stack's Spot machines.  [default: none]",
 )
 def acceptance(  # noqa: PLR0913 - the options of the command
     only: tuple[str, ...], fis_role: str, *, listing: bool, as_json: bool, plain: bool, yes: bool

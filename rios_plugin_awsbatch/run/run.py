@@ -160,14 +160,8 @@ class Run:
             submit_job=clients.batch_unrepeated.submit_job,
         )
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
-        self._watcher = Watcher(
-            self.run_id,
-            self._pending,
-            self._workforce,
-            self._roster,
-            self._unused,
-            exchange.renewal,
-        )
+        watched = (self._pending, self._workforce, self._roster, self._unused)
+        self._watcher = Watcher(self.run_id, *watched, exchange.renewal)
         self._sender = Sender(exchange, self._pending, settings.memory_limit)
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
