@@ -131,8 +131,7 @@ def main_scripts(tour):
     tour.run("main", "rios-awsbatch", "jobs", "--all")
     tour.run("main", "rios-awsbatch", "cancel", job)
     tour.run("main", "rios-awsbatch", "logs", job)
-    leave_something(tour, outputs)
-    tour.run("main", "rios-awsbatch", "clean", "--older-than", "0")
+    tour.run("main", "rios-awsbatch", "clean")
 
 
 def outputs_of(tour):
