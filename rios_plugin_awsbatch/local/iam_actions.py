@@ -154,7 +154,7 @@ def _s3(call: Call, account: Account) -> Iterator[Access]:
 def _sqs(call: Call, account: Account) -> Iterator[Access]:
     given = call.parameters
     if call.operation == _SQS_EVERYWHERE:
-        yield Access(f"sqs:{call.operation}", account.arn("sqs", "*"))
+        yield Access(f"sqs:{call.operation}", "*")
         return
     name = given.get("QueueName") or str(given.get("QueueUrl", "")).rpartition("/")[2]
     queue = account.arn("sqs", name)
@@ -195,7 +195,9 @@ def _batch(call: Call, account: Account) -> Iterator[Access]:
         context = {**tags, **_tags_of_job(kind, given.get(parameter), account)}
         yield Access(f"batch:{action}", resource, context)
         if tags and kind:
-            yield Access("batch:TagResource", resource, tags)
+            # A definition's revision, which does not exist yet.
+            tagged = f"{resource}:*" if action == "RegisterJobDefinition" else resource
+            yield Access("batch:TagResource", tagged, tags)
         if action == "RegisterJobDefinition":
             yield from _roles_of(given.get("containerProperties") or {})
 

@@ -28,8 +28,13 @@ NOT_USED = {
     "AWS::EC2::VPCGatewayAttachment": ("ec2:*VpnGateway",),
     "AWS::ECR::Repository": ("kms:*",),
     "AWS::IAM::ManagedPolicy": ("iam:*GroupPolicy", "iam:*UserPolicy", "iam:*RolePolicy"),
-    # Inline policies; and a boundary, which is set with the role and never taken away.
-    "AWS::IAM::Role": ("iam:*tRolePolicy", "iam:DeleteRolePolicy", "iam:*PermissionsBoundary"),
+    # Inline policies; and a boundary is never taken away.
+    "AWS::IAM::Role": (
+        "iam:GetRolePolicy",
+        "iam:PutRolePolicy",
+        "iam:DeleteRolePolicy",
+        "iam:DeleteRolePermissionsBoundary",
+    ),
     "AWS::Logs::LogGroup": (
         "firehose:*",
         "s3:*",

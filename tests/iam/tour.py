@@ -17,7 +17,8 @@ import boto3
 
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.stack.policy import PolicyNames, policy_text
-from tests.image.support.programs import BUILDER, VERSIONS
+from rios_plugin_awsbatch.wire.image_tag import image_tag, versions_here
+from tests.image.support.programs import BUILDER
 
 ACCOUNT, REGION, STACK = "123456789012", "ap-southeast-2", "RIOS"
 NAMES = PolicyNames(STACK, ACCOUNT, REGION, "aws")
@@ -29,7 +30,7 @@ USERS = {
 }
 PROGRAMS = Path(sys.executable).parent
 RUN = """
-import helper
+import helper, time
 from concurrent.futures import wait
 from rios_plugin_awsbatch import BatchExecutor
 
@@ -39,7 +40,8 @@ def large(data):
 if __name__ == "__main__":
     with BatchExecutor(2) as executor:
         done = [executor.submit(large, bytes(size)) for size in (1, 4_000_000, 9_000_000)]
-        print([len(one.result()) for one in done])
+        slow = executor.submit(time.sleep, 6)  # longer than half of the visibility timeout
+        print([len(one.result()) for one in done], slow.result())
 """
 HELPER = "def twice(data):\n    return data + data\n"
 SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(600)\n"
@@ -75,7 +77,7 @@ class Tour:
                 "PATH": path,
                 "PYTHONPATH": str(Path.cwd()),
                 "CALLS": str(self._folder / "calls"),
-                "VERSIONS": json.dumps(VERSIONS),
+                "VERSIONS": json.dumps(versions_here()),
                 **environment,
             },
             cwd=self._folder,
@@ -100,20 +102,22 @@ class Tour:
         )
 
 
-def push_image(tour, repository):
+def push_image(tour, repository, number=1):
     """Put an image into a repository, as a real push of docker does."""
     kind = "application/vnd.docker.distribution.manifest.v2+json"
-    layer = {"mediaType": "x", "size": 1, "digest": f"sha256:{1:064x}"}
+    layer = {"mediaType": "x", "size": 1, "digest": f"sha256:{number:064x}"}
     manifest = {"schemaVersion": 2, "mediaType": kind, "config": layer, "layers": [layer]}
-    tour.owner("ecr").put_image(
-        repositoryName=repository, imageManifest=json.dumps(manifest), imageTag="latest"
-    )
+    for tag in ("latest", image_tag(versions_here())):
+        tour.owner("ecr").put_image(
+            repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag
+        )
 
 
 def main_scripts(tour):
     """What "main" does: runs, main jobs and all commands about them."""
     outputs = outputs_of(tour)
-    tour.run("main", sys.executable, "run.py", RIOS_AWSBATCH_INLINE_LIMIT="0")
+    tour.run("main", sys.executable, "run.py", RIOS_AWSBATCH_INLINE_LIMIT="0",
+             RIOS_AWSBATCH_VISIBILITY_TIMEOUT="5")  # fmt: skip
     given = {
         "RIOS_AWSBATCH_IN_QUEUE": outputs["BatchInQueue"],
         "RIOS_AWSBATCH_OUT_QUEUE": outputs["BatchOutQueue"],
@@ -131,8 +135,7 @@ def main_scripts(tour):
     tour.run("main", "rios-awsbatch", "jobs", "--all")
     tour.run("main", "rios-awsbatch", "cancel", job)
     tour.run("main", "rios-awsbatch", "logs", job)
-    leave_something(tour, outputs)
-    tour.run("main", "rios-awsbatch", "clean", "--older-than", "0")
+    tour.run("main", "rios-awsbatch", "clean")
 
 
 def outputs_of(tour):
@@ -163,6 +166,8 @@ def images(tour):
     tour.run("pusher", "rios-awsbatch", "image", "push", "--builder", "docker")
     push_image(tour, "riosecrmain")
     tour.run("pusher", "rios-awsbatch", "image", "push", "--main", "--builder", "docker")
+    tour.run("main", "rios-awsbatch", "submit", "--image", "main", "--follow",
+             "--folder", ".", "run.py")  # fmt: skip
     tour.run("submitter", "rios-awsbatch", "submit", "--image", "elsewhere/x:1", "--follow",
              "--folder", ".", "run.py")  # fmt: skip
 
@@ -173,12 +178,13 @@ def stack(tour):
     tour.run("creator", "rios-awsbatch", "stack", "modify", "--dry-run", "--vcpus", "2")
     tour.run("creator", "rios-awsbatch", "stack", "modify", "--wait", "--yes", "--maxjobs", "4",
              "--tag", "project,tour")  # fmt: skip
-    push_image(tour, "riosecr")
+    push_image(tour, "riosecr", 2)
     tour.run("creator", "rios-awsbatch", "image", "push", "--builder", "docker")
     tour.run("main", "rios-awsbatch", "submit", "sleep.py")
     leave_something(tour, outputs_of(tour))
     tour.run("creator", "rios-awsbatch", "stack", "delete", "--wait", "--yes")
     tour.run("creator", "rios-awsbatch", "stack", "create", "--wait", "--tag", "project,tour")
+    tour.run("creator", sys.executable, "run.py")  # as `demo --aws` does
     tour.run("creator", "rios-awsbatch", "stack", "status")
 
 
