@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.resources
 import os
+import platform
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -101,6 +102,10 @@ def _scheduler(
     return Scheduler(options.workers, options.stop_grace, surroundings, clock)
 
 
+def _on_arm() -> bool:
+    return platform.machine().lower() in {"aarch64", "arm64"}
+
+
 def _create_stack(options: ServerOptions) -> None:
     file = importlib.resources.files("rios_plugin_awsbatch.stack").joinpath("batch.yaml")
     template = file.read_text(encoding="utf-8")
@@ -108,7 +113,8 @@ def _create_stack(options: ServerOptions) -> None:
     stack = backend.create_stack(
         options.stack,
         template,
-        {"MaxJobs": str(options.workers)},
+        # Workers run on this machine.
+        {"MaxJobs": str(options.workers), "Architecture": "arm64" if _on_arm() else "x86_64"},
         tags={},
     )
     if stack.status != "CREATE_COMPLETE":

@@ -3,7 +3,7 @@
 A module is the user's own if it is neither of the standard library nor installed in site-packages:
 it stands beside the script, on PYTHONPATH, or in the folder of an editable install. What stands in
 a hidden folder is a tool's, the debugger of an editor for instance, unless the script is there too.
-A package with parts that were compiled for another system than the workers' does not travel.
+A package with parts that were compiled for other machines than the workers' does not travel.
 
 Workers must compute with the code that main has. So the files are read when they are first needed,
 and again only when main loads a module anew (`importlib.reload` or IPython's autoreload), however
@@ -13,7 +13,6 @@ often somebody edits them meanwhile.
 import ast
 import contextlib
 import dataclasses
-import functools
 import importlib.util
 import logging
 import os
@@ -31,6 +30,7 @@ from rios_plugin_awsbatch.wire.runtime import ModuleFile
 
 from .module_files import Room, read_file, read_package
 from .module_metadata import metadata_of
+from .module_platform import is_foreign, tell_foreign
 
 __all__ = ["LocalModules", "is_installed", "top_levels_in"]
 
@@ -51,8 +51,6 @@ _NEVER: Final = {
     "sitecustomize",
     "usercustomize",
 }
-_WORKERS_SYSTEM: Final = "linux"
-_COMPILED: Final = (".so", ".pyd", ".dylib")
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 _LIBRARIES: Final = tuple(
     f"{os.path.abspath(path)}{os.sep}"  # noqa: PTH100 - a link in it stays a link
@@ -92,13 +90,17 @@ class LocalModules:
         names: The setting `modules`.
         limit: How many bytes of files may travel.
         elsewhere: A folder whose modules workers have already.
+        architecture: That of the workers' machines; empty if not known.
     """
 
-    def __init__(self, names: str, limit: int, elsewhere: str | None = None) -> None:
+    def __init__(
+        self, names: str, limit: int, elsewhere: str | None = None, architecture: str = ""
+    ) -> None:
         given = dict.fromkeys(name.strip().partition(".")[0] for name in names.split(","))
         self._only_named = NONE in given
         self._named = [name for name in given if name not in ("", NONE)]
         self._limit = limit
+        self._architecture = architecture
         self._elsewhere = None if elsewhere is None else f"{os.path.abspath(elsewhere)}{os.sep}"  # noqa: PTH100 - as above
         self._at_home = set(_folder_of_script().split(os.sep))  # noqa: PTH206 - as above
         self._state = (0, 0)  # see `_state_of_main`, when it was last looked at
@@ -140,8 +142,8 @@ class LocalModules:
         while waiting or sources:
             for name in waiting:
                 read[name] = self._top_level(name, imported.get(name, {}), room)
-                if name not in self._named and _is_foreign(read[name].files):
-                    _tell_foreign(name)
+                if name not in self._named and is_foreign(read[name].files, self._architecture):
+                    tell_foreign(name)
                     read[name] = dataclasses.replace(read[name], files={})
                 if not self._only_named:
                     files = read[name].files.items()
@@ -226,21 +228,6 @@ def _folder_of_script() -> str:
     """Return the folder of the script, or that of the notebook."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     return os.path.dirname(os.path.abspath(script)) if script else os.getcwd()  # noqa: PTH100, PTH109, PTH120 - as above
-
-
-def _is_foreign(files: Iterable[str]) -> bool:
-    """Return whether files were compiled for another system than the workers'."""
-    return sys.platform != _WORKERS_SYSTEM and any(name.endswith(_COMPILED) for name in files)
-
-
-@functools.cache  # once is enough
-def _tell_foreign(name: str) -> None:
-    log.warning(
-        "module %s has parts that were compiled for %s, so it does not travel to the workers: "
-        "install it in their image",
-        name,
-        sys.platform,
-    )
 
 
 def _spec_of(module: types.ModuleType | None) -> ModuleSpec | None:

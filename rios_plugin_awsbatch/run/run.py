@@ -92,7 +92,8 @@ def start_run(settings: Settings, stack: StackOutputs, clients: Clients, workers
         StackError: The bucket or a queue cannot be used.
         WorkersError: Batch does not take the workers' job, or their image has another Python.
     """
-    runtimes = Runtimes(settings)  # before anything is made that costs money
+    # Before anything is made that costs money.
+    runtimes = Runtimes(settings, stack.architecture)
     stack = with_chosen_image(clients, stack)
     secret = RunKey.new_secret()
     resources = RunResources(settings, stack, clients, RunKey(new_run_id(), secret))

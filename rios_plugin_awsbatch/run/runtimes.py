@@ -28,16 +28,20 @@ class Runtimes:
 
     Args:
         settings: Say which modules and variables.
+        architecture: That of the workers' machines; empty if not known.
 
     Raises:
         ModulesError: A module cannot travel.
         SettingsError: A variable has no value.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, architecture: str = "") -> None:
         self._env = env_items(settings.env)
         self._modules = LocalModules(
-            settings.modules, settings.modules_limit, os.environ.get(SUBMITTED_FILES)
+            settings.modules,
+            settings.modules_limit,
+            os.environ.get(SUBMITTED_FILES),
+            architecture,
         )
         self._lock = threading.Lock()  # guards all that follows, and `_modules`
         self._last: tuple[object, object] = ({}, {})  # what `_packed` has

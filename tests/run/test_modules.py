@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import platform
 import subprocess
 import sys
 import types
@@ -122,6 +123,19 @@ def test_what_was_compiled_for_another_system_does_not_travel(own, monkeypatch, 
     assert travelling(LocalModules("", LIMIT), "rab4") == {}
     assert "rab4 has parts that were compiled for darwin" in caplog.text
     assert "rab4/part.so" in LocalModules("rab4", LIMIT).files()
+
+
+def test_what_was_compiled_for_another_architecture_does_not_travel(own, monkeypatch):
+    """A stack of arm64 machines cannot load what a main on x86_64 has, nor the reverse."""
+    write(own, rab4____init___py="", rab4__part_so="")
+    importlib.import_module("rab4")
+    here = {"AMD64": "x86_64", "x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name, architecture in here.items():
+        monkeypatch.setattr(platform, "machine", lambda name=name: name)
+        for stack in ("x86_64", "arm64", ""):
+            found = travelling(LocalModules("", LIMIT, architecture=stack), "rab4")
+            assert bool(found) == (stack in ("", architecture)), (name, stack)
 
 
 def test_a_package_travels_with_its_data(own):
