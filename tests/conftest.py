@@ -71,6 +71,8 @@ def cloud(local_aws, session_cloud, monkeypatch):
     """The embedded AWS, which this process uses during the test; no run may be left afterwards."""
     # A loaded machine is slow; a broken one must not wait for ever.
     monkeypatch.setenv("RIOS_AWSBATCH_STARTUP_TIMEOUT", "120")
+    # An unkind AWS hides messages from everybody by chance: a lost answer to a receive.
+    monkeypatch.setenv("RIOS_AWSBATCH_VISIBILITY_TIMEOUT", "20")
     with local_aws.activated():
         yield session_cloud
         # A process that was told to end needs a moment; nothing else may be left at all.

@@ -14,6 +14,7 @@ def farm(local_aws, session_cloud):
     """The embedded AWS for a module: runs stay warm between tests, and none is left after it."""
     with local_aws.activated():
         os.environ["RIOS_AWSBATCH_STARTUP_TIMEOUT"] = "120"
+        os.environ["RIOS_AWSBATCH_VISIBILITY_TIMEOUT"] = "20"  # as in `cloud`
         yield session_cloud
         live.close_all()
         eventually(
