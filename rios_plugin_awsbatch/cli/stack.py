@@ -24,6 +24,8 @@ __all__ = ["createbatch", "deletebatch", "stack"]
 _SEE_STATUS: Final = "`rios-awsbatch stack status` shows its progress"
 _GOES_ON: Final = f"CloudFormation goes on; {_SEE_STATUS}."
 
+_AS_CREATED: Final = "As for `stack create`.  [default: as the stack has it]"
+
 _wait = click.option("--wait", is_flag=True, help="Wait until done, showing progress.")
 _yes = click.option("--yes", is_flag=True, help="Delete images or objects without asking.")
 _dont_ask = click.option(
@@ -94,28 +96,27 @@ def status(stackname: str | None, region: str | None) -> None:
 @where
 @click.option(
     "--for",
-    "kind",
+    "purpose",
     type=click.Choice(list(POLICIES)),
     default="main",
     show_default=True,
     help=f"What it is for: {'; '.join(f'{name}: {what}' for name, what in POLICIES.items())}.",
 )
-@click.option(
-    "--servicename", "service", help="As for `stack create`.  [default: as the stack has it]"
-)
-@click.option(
-    "--ecrname", "repository", help="As for `stack create`.  [default: as the stack has it]"
-)
+@click.option("--servicename", "service", help=_AS_CREATED)
+@click.option("--ecrname", "repository", help=_AS_CREATED)
 @click.option(
     "--policy",
     "attached",
     multiple=True,
     metavar="ARN",
-    help="A policy that the creator may give to jobs with `stack create --policy`.",
+    help="A policy that the creator may give to jobs, too.  [default: none]",
 )
-def policy(stackname: str | None, region: str | None, kind: str, **options: Any) -> None:
-    """Print an IAM policy with the names of the stack, which need not exist yet."""
-    click.echo(policy_text(kind, names_for(_managed(stackname, region), **options)))
+def policy(stackname: str | None, region: str | None, purpose: str, **options: Any) -> None:
+    """Print an IAM policy for the stack.
+
+    It has the names of the stack, which need not exist yet.
+    """
+    click.echo(policy_text(purpose, names_for(_managed(stackname, region), **options)))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -76,12 +76,11 @@ PARAMETERS: Final = (
         "0, as for a worker",
     ),
     _of("--compute", "ComputeType", click.Choice(_COMPUTE), "Where jobs run."),
-    _of(
-        "--fallback/--no-fallback",
+    ParameterOption(
+        ("--fallback", "--no-fallback"),
         "Fallback",
         click.BOOL,
         "Start workers on demand when Spot has no machines.",
-        "--fallback",
     ),
     _of(
         "--arch",
@@ -229,7 +228,7 @@ def what(*, new: bool) -> Callable[[Command], Command]:
         ),
         *(
             click.option(
-                *one.names,
+                *(["/".join(one.names)] if one.type is click.BOOL else one.names),
                 one.parameter,
                 type=one.type,
                 default=None,  # a flag's would be False

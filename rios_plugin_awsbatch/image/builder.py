@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,17 +29,17 @@ def default_builder() -> str:
     return next((name for name in BUILDERS if shutil.which(name)), BUILDERS[0])
 
 
-def run(*command: str, stdin: str | None = None) -> None:
+def run(*command: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a command, whose output the user sees.
 
     Args:
         command: The program and its arguments.
-        stdin: What the program reads from its standard input.
+        environment: Environment variables that it gets besides those of this process.
 
     Raises:
         ImageError: It cannot be run, or fails.
     """
-    _execute(command, stdin=stdin, stdout=None)
+    _execute(command, environment=environment, stdout=None)
 
 
 def ask(*command: str) -> str:
@@ -47,7 +48,7 @@ def ask(*command: str) -> str:
     Raises:
         ImageError: It cannot be run, or fails.
     """
-    return _execute(command, stdin=None, stdout=subprocess.PIPE).strip()
+    return _execute(command, environment=None, stdout=subprocess.PIPE).strip()
 
 
 def build(builder: str, *words: str) -> None:
@@ -116,10 +117,13 @@ def _begun(*command: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(command, text=True, errors="replace", **both)  # type: ignore[call-overload,no-any-return]  # noqa: S603 - no shell, and the user chooses the program
 
 
-def _execute(command: tuple[str, ...], *, stdin: str | None, stdout: int | None) -> str:
+def _execute(
+    command: tuple[str, ...], *, environment: Mapping[str, str] | None, stdout: int | None
+) -> str:
     sys.stdout.flush()  # what was printed before comes before the program's output
+    variables = {**os.environ, **(environment or {})}
     with _explained(command[0]):
-        done = subprocess.run(command, input=stdin, stdout=stdout, text=True, check=False)  # noqa: S603 - no shell, and the user chooses the program
+        done = subprocess.run(command, env=variables, stdout=stdout, text=True, check=False)  # noqa: S603 - no shell, and the user chooses the program
     if done.returncode:
         raise ImageError(
             f"`{command[0]} {command[1]}` failed with exit status {done.returncode}; its output "

@@ -13,6 +13,7 @@ from rios_plugin_awsbatch.stack.outputs import read_stack
 from rios_plugin_awsbatch.wire.image_tag import image_tag
 
 from .builder import run
+from .login import logged_in
 
 __all__ = ["ecr_path", "platform_of_stack", "push"]
 
@@ -74,7 +75,7 @@ def push(
         Its tags there.
 
     Raises:
-        ImageError: Logging in to the registry fails, or pushing does.
+        ImageError: There is no password for the registry, or pushing fails.
     """
     tag = image.rpartition("/")[2].partition(":")[2]
     image = image if tag else f"{image}:latest"
@@ -85,10 +86,10 @@ def push(
     tags = tuple(dict.fromkeys(["latest", tag]))
     registry = _registry(repository)
     user, password = _credentials(clients, registry)
-    run(builder, "login", f"--username={user}", "--password-stdin", registry, stdin=password)
-    for target in (f"{repository}:{one}" for one in tags):
-        run(builder, "tag", image, target)
-        run(builder, "push", target)
+    with logged_in(registry, user, password) as environment:
+        for target in (f"{repository}:{one}" for one in tags):
+            run(builder, "tag", image, target)
+            run(builder, "push", target, environment=environment)
     return tags
 
 

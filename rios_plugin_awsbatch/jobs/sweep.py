@@ -1,10 +1,14 @@
 """What is left of submissions whose jobs have ended: files, records, job definitions."""
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
+
+import botocore.exceptions
 
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED
 from rios_plugin_awsbatch.aws.clients import Clients
+from rios_plugin_awsbatch.aws.errors import error_code
 from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
 from rios_plugin_awsbatch.run.sweep import STALE_SECONDS
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
 __all__ = ["sweep_submission_of", "sweep_submissions"]
+
+log = logging.getLogger(__name__)
+
+_DENIED: Final = ("AccessDeniedException", "AccessDenied")
 
 
 def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
@@ -64,9 +72,28 @@ def sweep_submission_of(clients: Clients, bucket: str, job_id: str) -> None:
 def _sweep(clients: Clients, bucket: str, identity: str, record: SubmissionRecord) -> None:
     # If the first step fails, the record stays, and the next sweep finds what is left.
     with attempted(identity, "delete what is left", kind="submission"):
-        if record.definition is not None:
-            clients.batch.deregister_job_definition(jobDefinition=record.definition)
+        if record.definition is not None and not _deregistered(clients, record.definition):
+            log.info(
+                "submission=%s is another's to tidy up: job definition %s may not be deregistered",
+                identity,
+                record.definition,
+            )
+            return
         PayloadStore(clients.s3, bucket, submission_prefix(identity)).clear()
+
+
+def _deregistered(clients: Clients, definition: str) -> bool:
+    """Deregister a job definition; say whether that is allowed.
+
+    Who may run main scripts may not, and the definition costs nothing.
+    """
+    try:
+        clients.batch.deregister_job_definition(jobDefinition=definition)
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) not in _DENIED:
+            raise
+        return False
+    return True
 
 
 def _records(clients: Clients, bucket: str) -> dict[str, SubmissionRecord]:

@@ -38,7 +38,7 @@ def create_stack(
         found = stack.find()
         if found is not None:
             refuse_creation(str(stack), found)
-        template = template_text()
+        template = template_text(tags)
         defaults = default_parameters(stack.cloudformation, template)
         given = checked_parameters(parameters, defaults)
         if {**defaults, **given}["ServiceName"] == defaults["ServiceName"]:

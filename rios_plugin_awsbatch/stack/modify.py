@@ -31,7 +31,7 @@ from .refusals import refuse_modification
 from .template import default_parameters, parameter_list, tag_list, template_text
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef
 
 __all__ = ["apply_plan", "discard_plan", "plan_change"]
 
@@ -56,7 +56,9 @@ def plan_change(
     with stack.explained("change"):
         found = stack.existing()
         refuse_modification(str(stack), found)
-        template = template_text()
+        all_tags = {**{tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}, **tags}
+        template = template_text(all_tags)
+        new_tags: Any = {"Tags": tag_list(all_tags)} if tags else {}  # none keeps the old ones
         now = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
         defaults = default_parameters(stack.cloudformation, template)
         before = {**defaults, **{key: now[key] for key in now if key in defaults}}
@@ -74,7 +76,7 @@ def plan_change(
             TemplateBody=template,
             Parameters=[*parameter_list(given), *kept],
             Capabilities=["CAPABILITY_IAM"],
-            **_new_tags(found, tags),
+            **new_tags,
         )["Id"]
         fargate = {**before, **given}["ComputeType"].startswith("fargate")
         with _discarded_on_error(stack, change_set):
@@ -102,14 +104,6 @@ def _refuse_other_platform(
             f"The jobs of {stack} run on {was} and cannot move to {wanted}, as AWS makes a job "
             "queue for one of them: create another stack, or delete this one and create it again."
         )
-
-
-def _new_tags(found: "StackTypeDef", tags: Mapping[str, str]) -> Any:
-    """Return the argument that sets tags; none keeps the old ones."""
-    if not tags:
-        return {}
-    old = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-    return {"Tags": tag_list({**old, **tags})}
 
 
 def _read_plan(stack: ManagedStack, change_set: str, *, fargate: bool) -> Plan:

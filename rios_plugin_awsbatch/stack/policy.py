@@ -136,6 +136,7 @@ def _values(names: PolicyNames) -> dict[str, str]:
         else f"{made.lower()}-batchbucket-*",
         "tasks_queue": f"{prefix}InQueue",
         "results_queue": f"{prefix}OutQueue",
+        "given_queues": f"{prefix}*Queue",
         "job_queue": f"{prefix}JobQueue",
         "job_definition": f"{prefix}JobDefinition",
         "repository": repositories[0],

@@ -1,5 +1,6 @@
 """The template, and what CloudFormation is given with it."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,16 +23,33 @@ __all__ = [
 DESCRIPTION: Final = "RIOS on AWS Batch, by rios-plugin-awsbatch"
 RIOS_DESCRIPTION: Final = "RIOS with AWS Batch using CloudFormation"
 # Lines that are comments only. The first line of a script within, "#!/bin/bash", is none.
+_MACHINE_TAGS: Final = re.compile(r"^( {8}Tags: \{Name: !Ref 'AWS::StackName')\}", re.MULTILINE)
+_DISK_TAGS: Final = re.compile(
+    r"^( +- \{ResourceType: volume, Tags: \[\{Key: Name, Value: !Ref 'AWS::StackName'\})\]\}",
+    re.MULTILINE,
+)
 _COMMENT: Final = re.compile(r"^ *#(?: .*)?\n", re.MULTILINE)
 
 
-def template_text() -> str:
+def template_text(tags: Mapping[str, str] | None = None) -> str:
     """Return the template, without its comments.
 
     CloudFormation takes 51,200 bytes in a request:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+
+    Args:
+        tags: The stack's tags, for its machines and their disks: CloudFormation tags the
+            environments, whose tags Batch does not hand on.
+            https://docs.aws.amazon.com/batch/latest/userguide/tag-resources.html
     """
     text = Path(__file__).with_name("batch.yaml").read_text(encoding="utf-8")
+    more = {key: value for key, value in (tags or {}).items() if key != "Name"}
+    pairs = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in more.items())
+    listed = "".join(
+        f", {{Key: {json.dumps(key)}, Value: {json.dumps(value)}}}" for key, value in more.items()
+    )
+    text = _MACHINE_TAGS.sub(lambda found: f"{found[1]}{pairs}}}", text)
+    text = _DISK_TAGS.sub(lambda found: f"{found[1]}{listed}]}}", text)
     return _COMMENT.sub("", text)
 
 

@@ -1,5 +1,9 @@
 """Pushing the image to the stack's repositories, and their paths."""
 
+import base64
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.image.support.programs import TAG, print_ecr_path, rios_awsbatch, verbs
@@ -8,15 +12,32 @@ REGISTRY = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com"
 
 
 @pytest.mark.usefixtures("repositories")
-def test_push_logs_in_through_boto3(builder):
-    """The password goes to the builder's standard input, never onto a command line."""
+def test_the_password_is_for_the_push_alone(builder, tmp_path, monkeypatch):
+    """It is in a private file while the builder pushes, never on a command line, and then gone.
+
+    The user's own file is not touched, and its credential helper, which may refuse passwords, not
+    asked. What else docker's folder has is there.
+    """
+    own = {"credHelpers": {REGISTRY: "ecr-login"}, "credsStore": "x", "currentContext": "far"}
+    (tmp_path / "config" / "contexts").mkdir(parents=True)
+    file = tmp_path / "config" / "config.json"
+    file.write_text(json.dumps(own))
+    monkeypatch.setenv("DOCKER_CONFIG", str(file.parent))
     done = rios_awsbatch("image", "push")
     assert done.returncode == 0, done.stderr
     calls = builder()
-    (login,) = [call for call in calls if call["words"][0] == "login"]
-    assert login["words"] == ["login", "--username=AWS", "--password-stdin", REGISTRY]
-    assert login["input"]
-    assert not any(login["input"] in word for call in calls for word in call["words"])
+    pushes = [call for call in calls if call["words"][0] == "push"]
+    assert len(pushes) == 2
+    for push in pushes:
+        auth = push["config"].pop("auths")[REGISTRY]["auth"]
+        assert base64.b64decode(auth).startswith(b"AWS:")
+        assert push["config"] == {"currentContext": "far"}
+        assert push["mode"] == 0o700
+        assert push["beside"] == ["config.json", "contexts"]
+        assert not Path(push["folder"]).exists()
+        assert not any(auth in word for call in calls for word in call["words"])
+    assert json.loads(file.read_text()) == own
+    assert file.parent.joinpath("contexts").is_dir()
 
 
 @pytest.mark.usefixtures("repositories")
@@ -38,7 +59,7 @@ def test_push_an_image_for_main_scripts(builder):
     done = rios_awsbatch("image", "push", "--main", "landcover:3")
     names = [f"{REGISTRY}/riosecrmain:latest", f"{REGISTRY}/riosecrmain:3"]
     assert done.stdout == "".join(f"Pushed {name}\n" for name in names), done.stderr
-    assert verbs(builder()) == ["inspect", "login", "tag", "push", "tag", "push"]
+    assert verbs(builder()) == ["inspect", "tag", "push", "tag", "push"]
 
 
 @pytest.mark.usefixtures("repositories")

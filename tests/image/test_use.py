@@ -201,7 +201,7 @@ def test_push_tells_how_the_image_differs_from_this_environment(builder, reposit
     assert repositories
     other = {**versions_here(), "python": "3.9.2"}
     monkeypatch.setenv("VERSIONS", json.dumps(other))
-    monkeypatch.setenv("FAILS_AT", "login")
+    monkeypatch.setenv("FAILS_AT", "tag")
     done = rios_awsbatch("image", "push")
     assert done.returncode == 1
     first = done.stderr.splitlines()[0]

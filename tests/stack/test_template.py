@@ -141,4 +141,5 @@ def test_the_documents_name_options_and_outputs_that_exist():
     options = [option for command in commands for option in command.params]
     known = {word for option in options for word in (*option.opts, *option.secondary_opts)}
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}
+    foreign |= {"--policy-name", "--policy-document"}
     assert set(re.findall(r"--[a-z][a-z-]+", words)) <= known | foreign

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rios_plugin_awsbatch.stack.template import template_text
 from tests.stack.support.template import (
     DEFINITIONS,
     ENVIRONMENTS,
@@ -14,6 +15,7 @@ from tests.stack.support.template import (
     RESOURCES,
     TEMPLATE,
     chosen,
+    parsed,
     properties,
 )
 
@@ -166,6 +168,19 @@ def test_a_changed_launch_template_is_used(name, template):
     assert resources["LaunchTemplate"]["LaunchTemplateId"] == {"Ref": template}
     assert resources["LaunchTemplate"]["Version"] == {"GetAtt": f"{template}.LatestVersionNumber"}
     assert resources["UpdateToLatestImageVersion"] is True
+
+
+def test_machines_and_their_disks_have_the_stack_s_tags():
+    """Batch hands on none of the environment's, so the template that is sent has them itself."""
+    tags = {"team": 'maps: "all"', "Name": "mine", "empty": ""}
+    sent = parsed(template_text(tags))["Resources"]
+    own = {"Name": {"Ref": "AWS::StackName"}, "team": 'maps: "all"', "empty": ""}
+    for name in (*ON_EC2, FALLBACKS[0]):
+        assert sent[name]["Properties"]["ComputeResources"]["Tags"] == own
+    for name in LAUNCH_TEMPLATES.values():
+        (disk,) = sent[name]["Properties"]["LaunchTemplateData"]["TagSpecifications"]
+        assert {pair["Key"]: pair["Value"] for pair in disk["Tags"]} == own
+    assert parsed(template_text({})) == TEMPLATE
 
 
 # Jobs

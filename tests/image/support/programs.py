@@ -25,7 +25,14 @@ import json, os, sys
 from pathlib import Path
 
 words = sys.argv[1:]
-call = {"words": words, "input": "" if "--password-stdin" not in words else sys.stdin.read()}
+call = {"words": words}
+if words[0] == "push":
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    assert os.environ["REGISTRY_AUTH_FILE"] == str(folder / "config.json")
+    call["config"] = json.loads((folder / "config.json").read_text())
+    call["mode"] = folder.stat().st_mode & 0o777
+    call["beside"] = sorted(path.name for path in folder.iterdir())
+    call["folder"] = str(folder)
 if words[0] == "build":
     context = Path(words[-1])
     call["files"] = {
