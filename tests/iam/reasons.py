@@ -21,7 +21,5 @@ UNUSED = {
     "creator creator-0/Policies: iam:UntagPolicy": _TAGGED,
 }
 # Used or not, as it happens: a worker that ends hands on what it has prefetched.
-SOMETIMES = {
-    "BatchWorkerRole BatchWorkerPolicy/Answers: "
-    "arn:aws:sqs:ap-southeast-2:123456789012:riosInQueue",
-}
+_ANSWERS = "BatchWorkerRole BatchWorkerPolicy/Answers"
+SOMETIMES = {f"{_ANSWERS}: arn:aws:sqs:ap-southeast-2:123456789012:riosInQueue"}

@@ -3,7 +3,6 @@
 import json
 import platform
 
-import boto3
 import pytest
 
 from rios_plugin_awsbatch import BatchExecutor
@@ -24,7 +23,7 @@ OTHER_PYTHON = "py3.9.2-gdal3.8.4-rios2.0.9-awsbatch0.1.0"
 @pytest.fixture
 def ecr(cloud):
     """The stack's repository; the images and definitions of a test are gone after it."""
-    client = boto3.client("ecr")
+    client = cloud.client("ecr")
     yield client
     listed = client.list_images(repositoryName="riosecr")["imageIds"]
     if listed:
