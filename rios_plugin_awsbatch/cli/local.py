@@ -48,7 +48,7 @@ _REGION: Final = "ap-southeast-2"
     show_default=True,
     type=click.Choice(["owner", "main", "administrator"]),
     help="Who COMMAND is, and so what it may do: all; what the stack's policy for main scripts "
-    "allows; or what the policy for whoever creates the stack allows (`stack policy creator`).",
+    "allows; or what the policy of `stack policy --for creator` allows.",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def local(

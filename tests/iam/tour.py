@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 
 from rios_plugin_awsbatch.local import LocalAWS
-from rios_plugin_awsbatch.stack.policy import PolicyNames, policy_text
+from rios_plugin_awsbatch.stack.policy import PolicyNames, boundary_name, policy_text
 from rios_plugin_awsbatch.wire.image_tag import image_tag, versions_here
 from tests.image.support.programs import BUILDER
 
@@ -183,7 +183,11 @@ def stack(tour):
     tour.run("main", "rios-awsbatch", "submit", "sleep.py")
     leave_something(tour, outputs_of(tour))
     tour.run("creator", "rios-awsbatch", "stack", "delete", "--wait", "--yes")
-    tour.run("creator", "rios-awsbatch", "stack", "create", "--wait", "--tag", "project,tour")
+    boundary = tour.owner("iam").create_policy(
+        PolicyName=boundary_name(STACK), PolicyDocument=policy_text("boundary", NAMES)
+    )["Policy"]["Arn"]
+    tour.run("creator", "rios-awsbatch", "stack", "create", "--wait", "--tag", "project,tour",
+             "--boundary", boundary)  # fmt: skip
     tour.run("creator", sys.executable, "run.py")  # as `demo --aws` does
     tour.run("creator", "rios-awsbatch", "stack", "status")
 

@@ -13,7 +13,7 @@ from rios_plugin_awsbatch.jobs.definitions import definition_for, wanted_image
 from rios_plugin_awsbatch.stack.outputs import read_stack
 from rios_plugin_awsbatch.wire.image_tag import image_tag, versions_here
 from tests.image.support.programs import rios_awsbatch
-from tests.support.helpers import eventually, instrument
+from tests.support.helpers import eventually
 
 NAME = "riosJobDefinition"
 HERE = image_tag(versions_here())
@@ -23,7 +23,7 @@ OTHER_PYTHON = "py3.9.2-gdal3.8.4-rios2.0.9-awsbatch0.1.0"
 @pytest.fixture
 def ecr(cloud):
     """The stack's repository; the images and definitions of a test are gone after it."""
-    client = instrument("ecr")
+    client = cloud.client("ecr")
     yield client
     listed = client.list_images(repositoryName="riosecr")["imageIds"]
     if listed:

@@ -93,6 +93,16 @@ class Cloud:
         self.bucket = self.outputs["BatchBucket"]
         self.job_queue = self.outputs["BatchProcessingJobQueueName"]
 
+    def client(self, service):
+        """Return a client that may do everything, which main and workers may not."""
+        owner = self.aws.environment_of("owner")
+        return boto3.client(
+            service,
+            aws_access_key_id=owner["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=owner["AWS_SECRET_ACCESS_KEY"],
+            config=Config(user_agent_extra=SPARED),
+        )
+
     @property
     def worker_role(self):
         """The ARN of the role that workers have."""
