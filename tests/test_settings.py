@@ -122,6 +122,22 @@ def test_without_any_region_rios_s_own_is_used_and_told_once(
         assert name in line
 
 
+def test_tasks_have_no_limit_by_default(environment):
+    """A limit is the user's own; it must be one."""
+    assert load(Settings).task_timeout is None
+    environment.setenv("RIOS_AWSBATCH_TASK_TIMEOUT", "1.5")
+    assert load(Settings).task_timeout == 1.5
+    environment.setenv("RIOS_AWSBATCH_TASK_TIMEOUT", "0")
+    with pytest.raises(SettingsError, match="RIOS_AWSBATCH_TASK_TIMEOUT='0' cannot be used"):
+        load(Settings)
+
+
+def test_a_visibility_that_cannot_be_extended_is_refused():
+    """SQS hides a message for twelve hours in all, and a worker extends it after a third."""
+    with pytest.raises(SettingsError, match=r"VISIBILITY_TIMEOUT=43200 .*equal to 32400"):
+        load(Settings, visibility_timeout=43200)
+
+
 def test_every_field_is_described():
     """The README's table is made from the descriptions."""
     for model in (Settings, WorkerSettings):
@@ -137,7 +153,6 @@ def test_every_field_is_described():
         ("inline_limit", "0", 0),
         ("compression", "zlib", "zlib"),
         ("visibility_timeout", "32400", 32400),
-        ("task_timeout", "1.5", 1.5),
         ("max_attempts", "1", 1),
         ("idle_timeout", "0.5", 0.5),
         ("startup_timeout", "60", 60.0),

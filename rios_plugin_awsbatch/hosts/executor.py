@@ -123,10 +123,7 @@ class BatchExecutor(Executor):
     ) -> None:
         """End the executor, and its run unless another one uses it; see `Executor.shutdown`.
 
-        Args:
-            wait: Whether to return only when all calls are done. If Ctrl-C interrupts that, the
-                executor ends at once.
-            cancel_futures: Whether to cancel the calls that no worker has begun.
+        If Ctrl-C interrupts the waiting, the executor ends at once.
         """
         with self._lock:
             self._shut_down = True

@@ -1,7 +1,10 @@
 """From a worker's reply to the outcome of a task: the value or the error, and the record."""
 
+import logging
+from concurrent.futures import InvalidStateError
 from typing import Any
 
+from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.errors import AWSBatchException, LackingError, RemoteError
 from rios_plugin_awsbatch.records import Outcome, TaskRecord
 from rios_plugin_awsbatch.wire import payload
@@ -10,9 +13,12 @@ from rios_plugin_awsbatch.wire.lacking import lacking_in_main
 from rios_plugin_awsbatch.wire.messages import Failure, Measures, Result
 
 from .failures import exception_from
+from .statistics import Totals
 from .tasks import PendingTask
 
-__all__ = ["record_of", "unpacked"]
+__all__ = ["finish", "record_of", "tell", "unpacked"]
+
+log = logging.getLogger(__name__)
 
 
 def unpacked(
@@ -69,3 +75,27 @@ def record_of(  # noqa: PLR0913, PLR0917 - what is known, from three sides
         outcome=outcome,
         **vars(seen.measured),
     )
+
+
+def finish(
+    task: PendingTask, record: TaskRecord, value: Any, error: Exception | None, totals: Totals
+) -> None:
+    """Give a task's future its value, or the error if there is one, and note its record."""
+    totals.note(record)
+    task.future.record = record
+    try:
+        if error is None:
+            task.future.set_result(value)
+        else:
+            task.future.set_exception(error)
+    except InvalidStateError:  # it was given up at this moment
+        return
+    except BaseException:  # sys.exit in a user's callback must not end a thread of the run
+        log.exception("run=%s task=%d a callback of its future failed", record.run, task.number)
+    tell(task, record)
+
+
+def tell(task: PendingTask, record: TaskRecord) -> None:
+    """Tell what became of a task."""
+    task.future.record = record
+    hooks.call("rios_awsbatch_task_done", record)

@@ -15,11 +15,13 @@ from typing import Final
 
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import TaskLostError
+from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.wire.exchange import Exchange
 
 from .pending import Pending
 from .sender import Sender
-from .tasks import PendingTask
+from .tasks import OutgoingTask
+from .transit import Transit
 
 __all__ = ["Overdue"]
 
@@ -36,28 +38,30 @@ class Overdue:
 
     Args:
         exchange: The queues.
-        pending: The tasks.
+        pending: Takes the error of a task that is given up.
+        transit: The tasks.
         sender: Sends them.
         flush: Deletes the messages that main has handled, so that they are not counted.
-        visibility: Seconds for which nothing must have happened, and again between two looks.
-        most: How often a task is sent again.
+        settings: Nothing must have happened for a visibility time-out, and again between two
+            looks; a task is sent again as often as it may be attempted.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the run's threads share
         self,
         exchange: Exchange,
         pending: Pending,
+        transit: Transit,
         sender: Sender,
         flush: Callable[[], None],
-        visibility: float,
-        most: int,
+        settings: Settings,
     ) -> None:
         self._exchange = exchange
         self._pending = pending
+        self._transit = transit
         self._sender = sender
         self._flush = flush
-        self._visibility = visibility
-        self._most = most
+        self._visibility = settings.visibility_timeout
+        self._most = settings.max_attempts
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="overdue", daemon=True)
 
@@ -74,7 +78,7 @@ class Overdue:
     def _loop(self) -> None:
         empty_since: float | None = None
         while not self._closed.wait(self._visibility / LOOKS):
-            overdue = self._pending.overdue(self._visibility, SILENT_TIMES * self._visibility)
+            overdue = self._transit.overdue(self._visibility, SILENT_TIMES * self._visibility)
             now = time.monotonic()
             if not overdue or not self._queues_are_empty():
                 empty_since = None
@@ -94,7 +98,7 @@ class Overdue:
                 log.debug("run=%s cannot look for lost tasks: %s", run, sentence_for(error))
             return False
 
-    def _send_again(self, overdue: list[PendingTask]) -> None:
+    def _send_again(self, overdue: list[OutgoingTask]) -> None:
         log.warning(
             "run=%s the messages of tasks were lost (%d); sending them again",
             self._exchange.key.run,
@@ -103,14 +107,13 @@ class Overdue:
         for task in overdue:
             if self._closed.is_set():
                 return
-            if task.sendings >= self._most or task.outgoing is None:
-                sentence = (
-                    f"{task.name}: its message was lost {task.sendings + 1} times: the queue "
-                    f"{self._exchange.tasks.url} is empty, and no worker has it. Look for who else "
-                    "receives from that queue, or purges it."
-                )
-                self._pending.fail(task.number, TaskLostError(sentence))
+            times = self._transit.count_again(task.number)
+            if times <= self._most:
+                self._sender.put_again(task)
                 continue
-            task.sendings += 1
-            task.kept_at = None
-            self._sender.put_again(task.outgoing)
+            sentence = (
+                f"{task.name}: its message was lost {times} times: the queue "
+                f"{self._exchange.tasks.url} is empty, and no worker has it. Look for who else "
+                "receives from that queue, or purges it."
+            )
+            self._pending.fail(task.number, TaskLostError(sentence))

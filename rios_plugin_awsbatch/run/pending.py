@@ -4,21 +4,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
-from rios_plugin_awsbatch import hooks
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.errors import AWSBatchException
-from rios_plugin_awsbatch.records import Outcome, TaskRecord
+from rios_plugin_awsbatch.records import Outcome
 from rios_plugin_awsbatch.wire.exchange import Exchange
 from rios_plugin_awsbatch.wire.messages import Begun, Failure, Result
 
-from .outcomes import record_of, unpacked
+from .outcomes import finish, record_of, tell, unpacked
 from .roster import Roster
 from .statistics import Totals
-from .tasks import OutgoingTask, PendingTask, TaskFuture
+from .tasks import PendingTask, TaskFuture
+from .transit import Transit
 
 __all__ = ["Pending", "TaskFuture"]
 
@@ -32,6 +32,7 @@ class Pending:
         exchange: Unpacks results.
         roster: Knows the requests and the reasons of workers.
         totals: Adds up the records.
+        transit: Knows the tasks as long as this does.
         withdraw: Called with the number of a task that nobody waits for any more.
     """
 
@@ -40,19 +41,19 @@ class Pending:
         exchange: Exchange,
         roster: Roster,
         totals: Totals,
+        transit: Transit,
         withdraw: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._exchange = exchange
         self._roster = roster
         self._totals = totals
+        self._transit = transit
         self._withdraw = withdraw
         self._run = exchange.key.run
         self._owner = os.getpid()
         self._changed = threading.Condition()  # guards all that follows
         self._tasks: dict[int, PendingTask] = {}
         self._numbers = 0
-        self._kept_bytes = 0  # of arguments that are kept to be sent again
-        self._progress = time.monotonic()  # when something was last begun, settled or added
         self._broken: Exception | None = None
         self._closing = False
         self._abandoned = False
@@ -121,49 +122,11 @@ class Pending:
             self._refuse_unless_open()
             number = self._numbers
             self._numbers += 1
-            if not self._tasks:
-                self._progress = time.monotonic()
             self._tasks[number] = PendingTask(number, name, time.time(), size, future)
+            self._transit.expect(number)
             self._changed.notify_all()
         future.add_done_callback(lambda done: self._forget(number, done))
         return number, future
-
-    # To be sent again
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of arguments that are kept to be sent again."""
-        with self._changed:
-            return self._kept_bytes
-
-    def keep(self, outgoing: OutgoingTask) -> None:
-        """Keep what is needed to send a task again, until it has its outcome."""
-        with self._changed:
-            task = self._tasks.get(outgoing.number)
-            if task is not None:
-                self._kept_bytes += outgoing.kept_bytes - task.kept_bytes
-                task.outgoing = outgoing
-
-    def note_sent(self, numbers: Iterable[int]) -> None:
-        """Take note that these tasks are on their way."""
-        now = time.monotonic()
-        with self._changed:
-            for number in numbers:
-                if number in self._tasks:
-                    self._tasks[number].sent_at = now
-
-    def overdue(self, quiet: float, silent: float) -> list[PendingTask]:
-        """Return tasks that may be lost: sent long ago, while nothing has happened since.
-
-        Args:
-            quiet: Seconds for which nothing has happened.
-            silent: Seconds for which a worker that keeps a task has said nothing.
-        """
-        now = time.monotonic()
-        with self._changed:
-            if now - self._progress < quiet:
-                return []
-            return [task for task in self._tasks.values() if task.is_overdue(now, quiet, silent)]
 
     def wanted(self, number: int) -> bool:
         """Say whether anybody still waits for a task."""
@@ -184,16 +147,10 @@ class Pending:
     def begin(self, begun: Begun) -> None:
         """Take note that a worker computes a task: its future cannot be cancelled any more."""
         self._roster.note_requests(begun.worker, begun.requests)
-        now = time.monotonic()
+        self._transit.note_begun(begun)
         with self._changed:
-            task = self._tasks.get(begun.task)
-            if task is None:
-                return
-            if task.worker != begun.worker:
-                task.worker, self._progress = begun.worker, now
-            if begun.kept:
-                task.kept_at = now
-            task.start()  # if it was just cancelled, `_forget` does the rest
+            if begun.task in self._tasks:  # if it was just cancelled, `_forget` does the rest
+                self._tasks[begun.task].start()
 
     def settle(self, reply: Result | Failure) -> None:
         """Give a task the outcome that a worker announces."""
@@ -206,18 +163,14 @@ class Pending:
             return
         value, error = unpacked(reply, task.name, self._exchange, self._roster.reasons)
         outcome: Outcome = "done" if isinstance(reply, Result) else reply.reason
-        self._finish(
-            task,
-            record_of(self._run, task, outcome, reply.worker, reply.measures, requests),
-            value,
-            error,
-        )
+        record = record_of(self._run, task, outcome, reply.worker, reply.measures, requests)
+        finish(task, record, value, error, self._totals)
 
     def fail(self, number: int, error: Exception) -> None:
         """Give a task an error of main's own: it cannot be sent, or the run is broken."""
         task = self._taken(number)
         if task is not None:
-            self._finish(task, record_of(self._run, task, "failed"), None, error)
+            finish(task, record_of(self._run, task, "failed"), None, error, self._totals)
 
     def fail_all(self, error: Exception) -> None:
         """Break the run: every task that has not come back gets `error`."""
@@ -250,15 +203,13 @@ class Pending:
             task = self._popped(number)
             if task is None or task.start():
                 return task
-        self._tell(task, record_of(self._run, task, "cancelled"))
+        tell(task, record_of(self._run, task, "cancelled"))
         return None
 
     def _popped(self, number: int) -> PendingTask | None:
         """Take a task out; the caller holds the lock."""
         task = self._tasks.pop(number, None)
-        if task is not None:
-            self._kept_bytes -= task.kept_bytes
-            self._progress = time.monotonic()
+        self._transit.forget(number)
         return task
 
     def _forget(self, number: int, future: "Future[Any]") -> None:
@@ -273,24 +224,4 @@ class Pending:
                 task.start()
         if not closing:
             self._withdraw(number)
-        self._tell(task, record_of(self._run, task, "cancelled"))
-
-    def _finish(
-        self, task: PendingTask, record: TaskRecord, value: Any, error: Exception | None
-    ) -> None:
-        self._totals.note(record)
-        task.future.record = record
-        try:
-            if error is None:
-                task.future.set_result(value)
-            else:
-                task.future.set_exception(error)
-        except InvalidStateError:  # it was given up at this moment
-            return
-        except BaseException:  # sys.exit in a user's callback must not end a thread of the run
-            log.exception("run=%s task=%d a callback of its future failed", self._run, task.number)
-        self._tell(task, record)
-
-    def _tell(self, task: PendingTask, record: TaskRecord) -> None:
-        task.future.record = record
-        hooks.call("rios_awsbatch_task_done", record)
+        tell(task, record_of(self._run, task, "cancelled"))

@@ -21,9 +21,10 @@ The threads of main, beside those that submit::
     overdue (1): sends tasks again whose messages were lost
     withdrawer (0 or 1), sweeper of tasks (0 to 4): withdraw what nobody waits for
 
-They share `Pending` (tasks, futures, whether the run is open), `Roster` (workers), `Totals` (sums)
-and `Workforce` (jobs). Each has one lock, and says what it guards. No lock is held during a
-request, and no thread holds two of them.
+They share `Pending` (tasks, futures, whether the run is open), `Transit` (what to send again),
+`Roster` (workers), `Totals` (sums) and `Workforce` (jobs). Each has one lock, and says what it
+guards. No lock is held during a request, and no thread holds two of them, but that of `Transit`
+after that of `Pending`.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch import hooks
-from rios_plugin_awsbatch.aws.attempts import attempt_all, attempted
+from rios_plugin_awsbatch.aws.attempts import attempt_all
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.errors import sentence_for
 from rios_plugin_awsbatch.aws.names import new_run_id
@@ -45,9 +46,9 @@ from rios_plugin_awsbatch.settings import Settings
 from rios_plugin_awsbatch.stack.outputs import StackOutputs
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import Exchange
-from rios_plugin_awsbatch.wire.messages import Payload, RunKey, Stop
+from rios_plugin_awsbatch.wire.messages import Payload, RunKey
 
-from .closing import Closing
+from .closing import Closing, dismiss
 from .exits import signals_deferred
 from .image import with_chosen_image
 from .last_words import last_words
@@ -63,6 +64,7 @@ from .shared import SharedPayloads
 from .statistics import Statistics, Totals
 from .sweep import sweep
 from .tasks import OutgoingTask, TaskFuture
+from .transit import Transit
 from .unused import Unused
 from .watcher import Watcher
 from .withdrawal import Withdrawal
@@ -72,8 +74,6 @@ __all__ = ["Run", "start_run"]
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS: Final = 3.0
-GIVEN_QUEUES_SECONDS: Final = 30.0
 SWEEP_SECONDS: Final = 5.0
 NAME_CHARACTERS: Final = 200
 
@@ -144,7 +144,10 @@ class Run:
         self._totals = Totals()
         self._roster = Roster(self.run_id)
         self._withdrawal = Withdrawal(exchange)
-        self._pending = Pending(exchange, self._roster, self._totals, self._withdrawal.note)
+        transit = Transit()
+        self._pending = Pending(
+            exchange, self._roster, self._totals, transit, self._withdrawal.note
+        )
         self._shared = SharedPayloads(exchange, self._totals, settings.compression, runtimes)
         self._workforce = Workforce(
             clients.batch,
@@ -163,17 +166,12 @@ class Run:
         self._unused = Unused(self.run_id, clients.batch, stack, self._workforce)
         watched = (self._pending, self._workforce, self._roster, self._unused)
         self._watcher = Watcher(self.run_id, *watched, exchange.renewal)
-        self._sender = Sender(exchange, self._pending, settings.memory_limit)
+        self._sender = Sender(exchange, self._pending, transit, settings.memory_limit)
         self._receiver = Receiver(
             exchange, self._pending, self._roster, settings.visibility_timeout
         )
         self._overdue = Overdue(
-            exchange,
-            self._pending,
-            self._sender,
-            self._receiver.flush,
-            settings.visibility_timeout,
-            settings.max_attempts,
+            exchange, self._pending, transit, self._sender, self._receiver.flush, settings
         )
         what = (self.run_id, clients, stack.bucket)
         self._sweeper = threading.Thread(target=_sweep, args=what, name="sweeper", daemon=True)
@@ -205,6 +203,8 @@ class Run:
     def _close(self) -> None:
         self._pending.close()
         stays = bool(self._settings.out_queue)
+        parts = self._exchange, self._pending, self._roster, self._workforce
+        facts = self, self._stack, self._begun, self._pending
         attempt_all(
             self.run_id,
             [
@@ -212,14 +212,11 @@ class Run:
                 ("stop looking for lost tasks", self._overdue.close),
                 ("stop sending", self._sender.close),
                 ("stop withdrawing tasks", self._withdrawal.close),
-                ("end the workers", self._dismiss),
+                ("end the workers", lambda: dismiss(*parts, wait=stays)),
                 ("stop receiving", lambda: self._receiver.close(queue_stays=stays)),
                 ("stop sweeping", lambda: _join(self._sweeper)),
                 ("delete what it owns in AWS", self._resources.delete),
-                (
-                    "report its end",
-                    lambda: _tell_end(self, self._stack, self._begun, self._pending),
-                ),
+                ("report its end", lambda: _tell_end(*facts)),
             ],
         )
 
@@ -307,18 +304,6 @@ class Run:
             AWSBatchException: It cannot be stored.
         """
         return self._shared.share(value, what)
-
-    def _dismiss(self) -> None:
-        """Tell the workers to stop; end them at once if nobody waits for what they do."""
-        abandoned = self._pending.abandoned
-        # Also if they are ended at once: a worker that waits for tasks then leaves the queue in
-        # order, and takes none with it.
-        with attempted(self.run_id, "tell the workers to stop", queue_may_be_gone=True):
-            self._exchange.tasks.send([self._exchange.encode(Stop())] * self._roster.present)
-        self._workforce.end(0 if abandoned else STOP_SECONDS)
-        # The last word of a worker that has just started must not reach the queue's next run.
-        if self._settings.out_queue:
-            self._workforce.wait_until_ended(GIVEN_QUEUES_SECONDS)
 
 
 def _sweep(run_id: str, clients: Clients, bucket: str) -> None:

@@ -23,6 +23,7 @@ from rios_plugin_awsbatch.wire.queue import BATCH_ENTRIES, MESSAGE_BYTES
 from .pending import Pending
 from .tasks import OutgoingTask
 from .threads import RequestThreads
+from .transit import Transit
 
 __all__ = ["Sender", "about_sending"]
 
@@ -74,13 +75,17 @@ class Sender:
     Args:
         exchange: Where to.
         pending: Says who is still waited for, and takes the error of a task that cannot be sent.
+        transit: Keeps what is needed to send tasks again.
         memory_limit: Bytes that may wait here, and bytes that may be kept to be sent again. Beyond
             that, arguments go through the bucket, and only their key is kept.
     """
 
-    def __init__(self, exchange: Exchange, pending: Pending, memory_limit: int) -> None:
+    def __init__(
+        self, exchange: Exchange, pending: Pending, transit: Transit, memory_limit: int
+    ) -> None:
         self._exchange = exchange
         self._pending = pending
+        self._transit = transit
         self._memory_limit = memory_limit
         self._budget = _Budget(memory_limit)
         self._closed = threading.Event()
@@ -106,12 +111,12 @@ class Sender:
         """Send `task` soon; waits while too many bytes wait already."""
         size = task.kept_bytes
         fits = size <= self._room_for(task)
-        kept = size <= ALWAYS_KEPT_BYTES or self._pending.kept_bytes + size <= self._memory_limit
+        kept = size <= ALWAYS_KEPT_BYTES or self._transit.kept_bytes + size <= self._memory_limit
         if not (fits and kept):
             self._budget.acquire(size, self._closed)
             self._uploads.call(functools.partial(self._upload, task))
             return
-        self._pending.keep(task)
+        self._transit.keep(task)
         text = self._encode(task)
         self._budget.acquire(len(text), self._closed)
         self._encoded.put(_Encoded(task.number, task.name, text, len(text)))
@@ -154,7 +159,7 @@ class Sender:
                 assert isinstance(data, bytes)
                 stored = self._patience.call(lambda: self._exchange.pack(data, name, room=-1))
                 kept = dataclasses.replace(task, arguments=stored)
-                self._pending.keep(kept)
+                self._transit.keep(kept)
                 self._encoded.put(_Encoded(task.number, task.name, self._encode(kept), 0))
         except Exception as error:  # noqa: BLE001 - it is the task's outcome
             self._pending.fail(task.number, about_sending(task.name, error))
@@ -199,7 +204,7 @@ class Sender:
             return
         try:
             self._patience.call(lambda: self._exchange.tasks.send([task.text for task in batch]))
-            self._pending.note_sent([task.number for task in batch])
+            self._transit.note_sent([task.number for task in batch])
         except Exception as error:  # noqa: BLE001 - it is these tasks' outcome
             for task in batch:
                 self._pending.fail(task.number, about_sending(task.name, error))

@@ -85,11 +85,6 @@ class PendingTask:
         sent: When it was submitted.
         size: Bytes of its arguments.
         future: Its future.
-        outgoing: What to send again.
-        sent_at: When it was last sent, by the monotonic clock; None before that.
-        sendings: How often it was sent again.
-        worker: Who computes it, as far as main knows.
-        kept_at: When that worker has last said that only it has the task, by the monotonic clock.
         started: Whether the future is no longer pending.
     """
 
@@ -98,17 +93,7 @@ class PendingTask:
     sent: float
     size: int
     future: TaskFuture
-    outgoing: OutgoingTask | None = None
-    sent_at: float | None = None
-    sendings: int = 0
-    worker: str = ""
-    kept_at: float | None = None
     started: bool = False
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of arguments that are kept for it."""
-        return 0 if self.outgoing is None else self.outgoing.kept_bytes
 
     def start(self) -> bool:
         """Let the future run, if it does not; return False if it was cancelled."""
@@ -116,8 +101,3 @@ class PendingTask:
             return not self.future.cancelled()
         self.started = True
         return self.future.set_running_or_notify_cancel()
-
-    def is_overdue(self, now: float, quiet: float, silent: float) -> bool:
-        """Say whether it may be lost; see `Pending.overdue`."""
-        sent = self.sent_at is not None and now - self.sent_at >= quiet
-        return sent and (self.kept_at is None or now - self.kept_at >= silent)

@@ -70,19 +70,21 @@ def test_what_no_worker_has_begun_is_not_computed(cloud, tmp_path):
 
 def test_an_error_in_a_map_withdraws_the_rest(cloud, tmp_path):
     """The iterator's end is the end of its calls."""
-    with BatchExecutor(1) as executor:
-        results = executor.map(fail_first, [tmp_path] * 30, range(30))
+    with calls.let_go(tmp_path / "go") as go, BatchExecutor(1) as executor:
+        results = executor.map(fail_or_wait, [str(go)] * 30, range(30))
         with pytest.raises(ZeroDivisionError):
             next(results)
-        assert executor.submit(abs, -2).result(120) == 2
         queue = next(url for url in cloud.run_queues() if url.endswith("-tasks"))
-        eventually(lambda: not cloud.messages(queue))
-        assert len(list(tmp_path.iterdir())) < 5
+        eventually(lambda: cloud.messages(queue) <= 2)
+        go.touch()
+        assert executor.submit(abs, -2).result(120) == 2
     assert not cloud.run_queues()
 
 
-def fail_first(folder, number):
-    return note_and_sleep(folder, number, 0.5) // number
+def fail_or_wait(path, number):
+    if number:
+        calls.await_file(path)
+    return 1 // number
 
 
 def test_a_call_that_a_worker_computes_is_running(cloud, tmp_path):

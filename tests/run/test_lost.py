@@ -43,7 +43,7 @@ def test_tasks_of_a_purged_queue_are_computed_all_the_same(cloud, stage, caplog,
 
 
 def test_a_task_that_is_lost_again_and_again_is_given_up(cloud, stage):
-    """Though another one is computed, whose message is lost too; the error says what to look for."""
+    """Though another one is computed that was lost too; the error says what to look for."""
     with BatchExecutor(1, max_attempts=1, **QUICK) as pool:
         first = pool.submit(gated_block, 0, stage.folder)
         stage.nth_call(1)
