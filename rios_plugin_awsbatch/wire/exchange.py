@@ -114,7 +114,7 @@ def connect(  # noqa: PLR0913 - each is one fact, given by name
     bucket: str,
     key: RunKey,
     inline_limit: int,
-    renewal: Renewal,
+    renewal: Renewal | None = None,
 ) -> Exchange:
     """Choose what carries messages and payloads: both sides of a run call this.
 
