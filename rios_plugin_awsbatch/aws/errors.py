@@ -76,7 +76,8 @@ _MISCONFIGURED: Final = (
     botocore.exceptions.InvalidSTSRegionalEndpointsConfigError,
     botocore.exceptions.UnknownCredentialError,
     botocore.exceptions.UnknownSignatureVersionError,
-    botocore.exceptions.UnknownTokenProviderError,
+    # Not in the oldest botocore of our range.
+    *filter(None, [getattr(botocore.exceptions, "UnknownTokenProviderError", None)]),
     botocore.exceptions.UnsupportedS3ConfigurationError,
     botocore.exceptions.UnsupportedSignatureVersionError,
 )
