@@ -34,7 +34,7 @@ def _available_regions(
     allow_non_regional: bool = False,  # noqa: FBT001, FBT002 - botocore's signature
 ) -> list[str]:
     """Return a partition's regions; botocore would parse the service's whole model for it."""
-    resolver: Any = session.get_component("endpoint_resolver")
+    resolver: Any = session._get_internal_component("endpoint_resolver")  # noqa: SLF001 - as botocore itself
     return list(resolver.get_available_endpoints(_EVERYWHERE, partition_name, allow_non_regional))
 
 

@@ -13,7 +13,8 @@ from tests.stack.support.stacks import create
 @pytest.fixture(scope="session")
 def stacks_aws():
     """An embedded AWS with the stack RIOS in it, beside which tests make others; not activated."""
-    with LocalAWS(workers=3, stop_grace=1.0, activate=False) as embedded:
+    forks = "tests.support.forking:factory"
+    with LocalAWS(workers=3, stop_grace=1.0, middleware=forks, activate=False) as embedded:
         yield embedded
 
 

@@ -11,6 +11,7 @@ from botocore.config import Config
 
 PATIENCE = 60.0
 WORKERS = 3  # of the session's embedded AWS
+TEMPLATE = "template_process.py"  # which jobs are forked from
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -24,8 +25,13 @@ def eventually(look, message="what was waited for did not happen", patience=PATI
     raise AssertionError(message() if callable(message) else message)
 
 
-def processes_below(pid):
-    """Return the command lines of all living descendants of a process, by their ids."""
+def processes_below(pid, besides=lambda _parent, _args: False):
+    """Return the command lines of all living descendants of a process, by their ids.
+
+    Args:
+        pid: The process.
+        besides: Says, by its parent's id and its command line, which descendant does not count.
+    """
     listed = subprocess.run(
         ["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
@@ -38,7 +44,9 @@ def processes_below(pid):
     return {
         int(row[0]): row[3]
         for row in rows
-        if int(row[0]) in family - {pid} and not row[2].startswith("Z")
+        if int(row[0]) in family - {pid}
+        and not row[2].startswith("Z")
+        and not besides(int(row[1]), row[3])
     }
 
 
@@ -112,7 +120,10 @@ class Cloud:
 
     def worker_processes(self):
         """Return the command lines of all processes that jobs have started, by their ids."""
-        return processes_below(self.aws._process.pid)
+        server = self.aws._process.pid
+        return processes_below(
+            server, besides=lambda parent, args: parent == server and TEMPLATE in args
+        )
 
     def left(self):
         """Return what runs have left behind; empty if nothing."""
