@@ -113,10 +113,12 @@ class Cloud:
 
     def unfinished_jobs(self):
         """Return the ids of the jobs that have not ended; an array counts as one."""
-        listed = (
-            self.batch.list_jobs(jobQueue=self.job_queue, jobStatus=status) for status in UNFINISHED
+        every = [{"name": "JOB_NAME", "values": ["*"]}]  # of whatever status
+        pages = self.batch.get_paginator("list_jobs").paginate(
+            jobQueue=self.job_queue, filters=every
         )
-        return [job["jobId"] for answer in listed for job in answer["jobSummaryList"]]
+        jobs = [job for page in pages for job in page["jobSummaryList"]]
+        return [job["jobId"] for job in jobs if job["status"] in UNFINISHED]
 
     def worker_processes(self):
         """Return the command lines of all processes that jobs have started, by their ids."""
