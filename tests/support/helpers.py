@@ -33,7 +33,7 @@ def processes_below(pid, besides=lambda _parent, _args: False):
         besides: Says, by its parent's id and its command line, which descendant does not count.
     """
     listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
     rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
     family, grew = {pid}, True
