@@ -9,6 +9,7 @@ import pytest
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.leases import close_all
 from tests.support.helpers import UNKIND, WORKERS, Cloud, eventually
+from tests.support.models import share_models
 
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
@@ -22,6 +23,7 @@ def pytest_configure():
     value.
     """
     os.environ.setdefault("RIOS_AWSBATCH_MODULES", "none")
+    share_models()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -40,10 +42,12 @@ def local_aws():
     """
     # The interpreter of another environment for all workers: see CONTRIBUTING.
     python = os.environ.get("WORKER_PYTHON")
+    forks = None if python else "tests.support.forking:factory"
     with LocalAWS(
         workers=WORKERS,
         stop_grace=2.0,
         worker_python=python,
+        middleware=forks,
         activate=False,
         unkind=UNKIND,
         principal="main",

@@ -47,7 +47,10 @@ def _start(options: ServerOptions, exits: contextlib.ExitStack) -> dict[str, str
 
 def _started(options: ServerOptions, exits: contextlib.ExitStack) -> dict[str, str]:
     try:
-        from .server import serving  # noqa: PLC0415 - moto is an extra, and may be missing
+        from . import slim  # noqa: PLC0415 - moto is an extra, and may be missing
+
+        slim.install()
+        from .server import serving  # noqa: PLC0415 - as above, and after what slim has installed
     except ImportError as error:
         return {"missing": str(error)}
     try:

@@ -1,37 +1,17 @@
 """What the tests of the command share: it as a process, and all of its commands."""
 
-import dataclasses
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import click
 
 from rios_plugin_awsbatch.cli.__main__ import commands
 from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch
-
-SCRIPTS = Path(sys.executable).parent
-
-
-@dataclasses.dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
+from tests.support import commands as running
 
 
 def run(*words, **environment):
     """Run `rios-awsbatch`, and return how it ended."""
-    done = subprocess.run(
-        [SCRIPTS / "rios-awsbatch", *words],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return running.run(*words, env={**os.environ, **environment})
 
 
 def all_commands():

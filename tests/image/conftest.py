@@ -3,13 +3,17 @@
 `image/check.sh` builds the image for real.
 """
 
+import fcntl
 import json
 import os
+import shutil
 import sys
 
 import pytest
 
+from rios_plugin_awsbatch.image import build
 from rios_plugin_awsbatch.image.builder import BUILDERS
+from rios_plugin_awsbatch.image.wheel import plugin_wheel
 from tests.image.support.programs import BUILDER, VERSIONS
 
 VARIABLES = (
@@ -40,9 +44,29 @@ Outputs:
 """
 
 
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel that is built from the checkout, once for all processes of this pytest."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    built = folder / "wheel"
+    with (folder / "wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            plugin_wheel(folder / "building")
+            (folder / "building").rename(built)
+    (path,) = built.glob("*.whl")
+    return path
+
+
 @pytest.fixture
-def builder(tmp_path, monkeypatch):
-    """Three builders that come first on PATH and only record their calls; returns the calls."""
+def builder(tmp_path, monkeypatch, wheel):
+    """Three builders that come first on PATH and only record their calls; returns the calls.
+
+    Commands that are forked from this process take the wheel that is there; `make` builds its own.
+    """
+    monkeypatch.setattr(build, "plugin_wheel", lambda folder: shutil.copy(wheel, folder))
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in BUILDERS:

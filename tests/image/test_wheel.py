@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from rios_plugin_awsbatch.image.wheel import plugin_wheel
 from tests.image.support.programs import DOCKERFILE
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +25,6 @@ print(Path(rios_plugin_awsbatch.__file__).parent)
 print(plugin_wheel(Path(sys.argv[1])))
 assert template_text() == Path(sys.argv[2]).read_text()
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel that is built from the checkout."""
-    return plugin_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")

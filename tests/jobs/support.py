@@ -1,7 +1,6 @@
 """What the tests of jobs share: the commands as processes, and the jobs as Batch has them."""
 
 import base64
-import dataclasses
 import hashlib
 import re
 import subprocess
@@ -10,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from rios_plugin_awsbatch.aws.batch import STATES
+from tests.support import commands
 from tests.support.helpers import eventually
 
 DEFINITIONS = ["riosJobDefinition", "riosJobDefinitionMain", "riosJobDefinitionMainScript"]
@@ -37,12 +37,7 @@ BUSY = """
 """
 
 
-@dataclasses.dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
+class Ended(commands.Ended):
     @property
     def job(self):
         """The id of the job that was submitted."""
@@ -52,6 +47,9 @@ class Ended:
 def run(*command, cwd=None):
     """Run a command of ours, and return how it ended."""
     words = [str(word) for word in command]
+    if words[0] == commands.PROGRAM:
+        done = commands.run(*words[1:], cwd=cwd)
+        return Ended(done.code, done.out, done.err)
     done = subprocess.run(
         [SCRIPTS / words[0], *words[1:]], cwd=cwd, capture_output=True, text=True, check=False
     )

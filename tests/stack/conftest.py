@@ -14,7 +14,10 @@ from tests.support.helpers import UNKIND
 @pytest.fixture(scope="session")
 def stacks_aws():
     """An embedded AWS with the stack RIOS in it, beside which tests make others; not activated."""
-    with LocalAWS(workers=3, stop_grace=1.0, activate=False, unkind=UNKIND) as embedded:
+    forks = "tests.support.forking:factory"
+    with LocalAWS(
+        workers=3, stop_grace=1.0, middleware=forks, activate=False, unkind=UNKIND
+    ) as embedded:
         yield embedded
 
 

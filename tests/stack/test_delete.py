@@ -7,6 +7,7 @@ import pytest
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.aws.names import new_run_id
 from rios_plugin_awsbatch.errors import StackError
+from rios_plugin_awsbatch.stack import objects
 from rios_plugin_awsbatch.stack.contents import Contents
 from rios_plugin_awsbatch.stack.delete import delete_stack
 from rios_plugin_awsbatch.stack.modify import plan_change
@@ -40,16 +41,18 @@ TEMPLATE = {
 
 
 def fill_bucket(bucket):
-    """Make 1002 versions and delete markers, more than S3 lists at once."""
+    """Make 52 versions and delete markers, more than are to be listed at once."""
     s3 = instrument("s3")
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    for number in range(1001):
-        s3.put_object(Bucket=bucket, Key=f"runs/a/{number % 900}", Body=b"x")
+    for number in range(51):
+        s3.put_object(Bucket=bucket, Key=f"runs/a/{number % 45}", Body=b"x")
     s3.delete_object(Bucket=bucket, Key="runs/a/1")
 
 
-def test_nothing_is_left(made):
+def test_nothing_is_left(made, monkeypatch):
     """All versions of objects, images, jobs, queues of runs and old revisions are gone."""
+    assert objects.DELETE_KEYS == 1000  # as many as S3 lists and deletes at once
+    monkeypatch.setattr(objects, "DELETE_KEYS", 50)
     found = outputs(made)
     bucket = found["BatchBucket"]
     fill_bucket(bucket)
@@ -65,7 +68,7 @@ def test_nothing_is_left(made):
 
     assert told[0] == "Ending 1 job"
     expected = {f"Deleted 101 images of repository {name}" for name in names}
-    expected |= {f"Deleted 1002 objects of bucket {bucket}", "Deleted 1 queue of runs"}
+    expected |= {f"Deleted 52 objects of bucket {bucket}", "Deleted 1 queue of runs"}
     assert expected | {"Deleted 3 old job definitions"} <= set(told)
     assert told[-1] == "Nothing is left"
     assert not exists(made.name)

@@ -14,6 +14,8 @@ import threading
 import time
 import urllib.request
 
+from tests.support import forking
+
 __all__ = ["Faults", "Rule", "factory"]
 
 
@@ -206,8 +208,8 @@ class _Middleware:
 
 
 def factory(app):
-    """Return the application, with faults between it and its clients."""
-    return _Middleware(app)
+    """Return the application, with faults between it and its clients; jobs are forked."""
+    return _Middleware(forking.factory(app))
 
 
 def _kind_of(environ):

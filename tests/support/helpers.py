@@ -16,6 +16,7 @@ WORKERS = 3  # of the session's embedded AWS
 # The seed of unkindness of the embedded AWS; None to be kind. See CONTRIBUTING.
 _SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "1")
 UNKIND = None if _SEED == "kind" else int(_SEED)
+TEMPLATE = "template_process.py"  # which jobs are forked from
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -29,10 +30,15 @@ def eventually(look, message="what was waited for did not happen", patience=PATI
     raise AssertionError(message() if callable(message) else message)
 
 
-def processes_below(pid):
-    """Return the command lines of all living descendants of a process, by their ids."""
+def processes_below(pid, besides=lambda _parent, _args: False):
+    """Return the command lines of all living descendants of a process, by their ids.
+
+    Args:
+        pid: The process.
+        besides: Says, by its parent's id and its command line, which descendant does not count.
+    """
     listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
     rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
     family, grew = {pid}, True
@@ -43,7 +49,9 @@ def processes_below(pid):
     return {
         int(row[0]): row[3]
         for row in rows
-        if int(row[0]) in family - {pid} and not row[2].startswith("Z")
+        if int(row[0]) in family - {pid}
+        and not row[2].startswith("Z")
+        and not besides(int(row[1]), row[3])
     }
 
 
@@ -146,14 +154,19 @@ class Cloud:
 
     def unfinished_jobs(self):
         """Return the ids of the jobs that have not ended; an array counts as one."""
-        listed = (
-            self.batch.list_jobs(jobQueue=self.job_queue, jobStatus=status) for status in UNFINISHED
+        every = [{"name": "JOB_NAME", "values": ["*"]}]  # of whatever status
+        pages = self.batch.get_paginator("list_jobs").paginate(
+            jobQueue=self.job_queue, filters=every
         )
-        return [job["jobId"] for answer in listed for job in answer["jobSummaryList"]]
+        jobs = [job for page in pages for job in page["jobSummaryList"]]
+        return [job["jobId"] for job in jobs if job["status"] in UNFINISHED]
 
     def worker_processes(self):
         """Return the command lines of all processes that jobs have started, by their ids."""
-        return processes_below(self.aws._process.pid)
+        server = self.aws._process.pid
+        return processes_below(
+            server, besides=lambda parent, args: parent == server and TEMPLATE in args
+        )
 
     def clear(self):
         """Delete what runs have left behind."""

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import commands
+
 FOLDER = Path(__file__).parents[3] / "image"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 SCRIPTS = Path(sys.executable).parent
@@ -60,7 +62,8 @@ if words[0] == "from":
 def rios_awsbatch(*words):
     """Run a command, with a region: without one it warns."""
     environment = {"RIOS_AWSBATCH_REGION": "ap-southeast-2", **os.environ}
-    return _run(SCRIPTS / "rios-awsbatch", *words, env=environment)
+    done = commands.run(*words, env=environment)
+    return subprocess.CompletedProcess(words, done.code, done.out, done.err)
 
 
 def print_ecr_path(*words):

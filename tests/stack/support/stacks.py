@@ -12,6 +12,7 @@ from rios_plugin_awsbatch.stack.managed import ManagedStack
 from rios_plugin_awsbatch.stack.modify import apply_plan, plan_change
 from rios_plugin_awsbatch.stack.records import Step
 from rios_plugin_awsbatch.stack.report import report_on
+from tests.support import commands
 
 REGION = "ap-southeast-2"
 COMMAND = Path(sys.executable).parent / "rios-awsbatch"
@@ -44,14 +45,14 @@ def steps(records):
 
 def run(*command, stdin=subprocess.DEVNULL, **environment):
     """Run a command without a terminal; its errors have no traceback."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        env={**os.environ, **environment},
-        stdin=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words, env = [str(part) for part in command], {**os.environ, **environment}
+    if words[0] == str(COMMAND):
+        ended = commands.run(*words[1:], env=env, stdin=stdin)
+        done = subprocess.CompletedProcess(words, ended.code, ended.out, ended.err)
+    else:
+        done = subprocess.run(
+            words, env=env, stdin=stdin, capture_output=True, text=True, check=False
+        )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
