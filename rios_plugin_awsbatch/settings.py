@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -22,7 +22,6 @@ from rios_plugin_awsbatch.wire.variables import env_items, resolved
 __all__ = [
     "RIOS_REGION",
     "Settings",
-    "SettingsOverrides",
     "WorkerSettings",
     "load",
     "region_of",
@@ -245,38 +244,6 @@ class Settings(_CommonSettings):
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
-
-
-class SettingsOverrides(TypedDict, total=False):
-    """The fields of `Settings`, for functions that take them as keywords; a test compares both."""
-
-    region: str
-    bucket: str | None
-    in_queue: str | None
-    out_queue: str | None
-    inline_limit: int
-    compression: Compression
-    visibility_timeout: int
-    max_attempts: int
-    task_timeout: float | None
-    idle_timeout: float
-    main_timeout: float
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-    submission: str | None
-    stack: str
-    quick_blocks: Literal["main", "workers"]
-    job_queue: str | None
-    job_definition: str | None
-    vcpus: float | None
-    memory: int | None
-    modules: str
-    modules_limit: int
-    env: tuple[str, ...] | Mapping[str, str] | str
-    startup_timeout: float
-    wait_for_capacity: float | None
-    credentials_timeout: float
-    warm_timeout: float
-    memory_limit: int
 
 
 class WorkerSettings(_CommonSettings):

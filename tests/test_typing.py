@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rios_plugin_awsbatch.settings import Settings, SettingsOverrides
+from rios_plugin_awsbatch.overrides import SettingsOverrides
+from rios_plugin_awsbatch.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 # A comment `# wrong` marks each line that a checker must refuse, and no other.

@@ -11,11 +11,12 @@ from concurrent.futures import Executor, Future, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
+from rios_plugin_awsbatch.overrides import SettingsOverrides
 from rios_plugin_awsbatch.run.leases import Lease, lease
 from rios_plugin_awsbatch.run.run import Run
 from rios_plugin_awsbatch.run.statistics import Statistics
 from rios_plugin_awsbatch.run.tasks import TaskFuture
-from rios_plugin_awsbatch.settings import Settings, SettingsOverrides, load
+from rios_plugin_awsbatch.settings import Settings, load
 from rios_plugin_awsbatch.wire.payload import describe
 
 from .executor_remote import call_chunk

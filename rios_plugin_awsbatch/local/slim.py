@@ -28,13 +28,13 @@ def _without_instance_types(load: Any) -> Any:
 
 
 def _available_regions(
-    session: botocore.session.Session,
+    session: Any,
     service_name: str,  # noqa: ARG001 - botocore's signature
     partition_name: str = "aws",
     allow_non_regional: bool = False,  # noqa: FBT001, FBT002 - botocore's signature
 ) -> list[str]:
     """Return a partition's regions; botocore would parse the service's whole model for it."""
-    resolver: Any = session._get_internal_component("endpoint_resolver")  # noqa: SLF001 - as botocore itself
+    resolver = session._get_internal_component("endpoint_resolver")  # noqa: SLF001 - as botocore itself
     return list(resolver.get_available_endpoints(_EVERYWHERE, partition_name, allow_non_regional))
 
 
