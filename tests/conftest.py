@@ -91,6 +91,14 @@ def cloud(local_aws, session_cloud, monkeypatch):
 
 
 @pytest.fixture
+def owner(cloud, local_aws, monkeypatch):
+    """The same, but this process is the account's owner, who may do everything."""
+    for name, value in local_aws.environment_of("owner").items():
+        monkeypatch.setenv(name, value)
+    return cloud
+
+
+@pytest.fixture
 def warm(cloud):
     """The embedded AWS for a test that leaves runs warm, as job managers do; they end with it."""
     try:

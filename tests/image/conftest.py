@@ -85,19 +85,19 @@ def builder(tmp_path, monkeypatch, wheel):
 
 
 @pytest.fixture
-def repositories(cloud, monkeypatch):
+def repositories(owner, monkeypatch):
     """A stack with outputs that name its repositories, which the environment names."""
-    cloud.cloudformation.create_stack(StackName="repositories", TemplateBody=STACK)
+    owner.cloudformation.create_stack(StackName="repositories", TemplateBody=STACK)
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "repositories")
-    yield cloud
-    cloud.cloudformation.delete_stack(StackName="repositories")
+    yield owner
+    owner.cloudformation.delete_stack(StackName="repositories")
 
 
 @pytest.fixture
-def bare(cloud, monkeypatch):
+def bare(owner, monkeypatch):
     """A stack without outputs, which the environment names."""
     template = STACK.partition("Outputs:")[0]
-    cloud.cloudformation.create_stack(StackName="bare", TemplateBody=template)
+    owner.cloudformation.create_stack(StackName="bare", TemplateBody=template)
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "bare")
-    yield cloud
-    cloud.cloudformation.delete_stack(StackName="bare")
+    yield owner
+    owner.cloudformation.delete_stack(StackName="bare")

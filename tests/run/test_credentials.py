@@ -12,8 +12,6 @@ from tests.support.blocks import Stage, gated_block, noted_block
 from tests.support.faults import Faults, Rule
 from tests.support.helpers import Cloud, eventually
 
-OVER = [Rule("expired", service, contains="OLDKEY") for service in ("sqs", "s3", "batch")]
-
 
 @pytest.fixture(scope="module")
 def faulty():
@@ -25,16 +23,16 @@ def faulty():
 
 @pytest.fixture
 def faults(faulty, monkeypatch, tmp_path):
-    """The switch; main has the key OLDKEY, from a file."""
+    """The switch; main has a key of the account's owner, from a file."""
     with faulty.aws.activated():
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        write_key(tmp_path, "OLDKEY")
+        write_key(tmp_path, faulty, "owner")
         switch = Faults(faulty.aws.endpoint)
         yield switch
         switch.set()
-        write_key(tmp_path, "OLDKEY")
+        write_key(tmp_path, faulty, "owner")
         eventually(lambda: not faulty.left(), lambda: f"a run has left {faulty.left()}")
 
 
@@ -43,28 +41,36 @@ def stage(tmp_path):
     return Stage(tmp_path)
 
 
-def write_key(folder, key):
-    (folder / "credentials").write_text(
-        f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n"
-    )
+@pytest.fixture
+def over(faulty):
+    """What happens when the owner's key has expired."""
+    key = faulty.aws.environment_of("owner")["AWS_ACCESS_KEY_ID"]
+    return [Rule("expired", service, contains=key) for service in ("sqs", "s3", "batch")]
+
+
+def write_key(folder, cloud, principal):
+    keys = cloud.aws.environment_of(principal)
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    written = "".join(f"{name.lower()} = {keys[name]}\n" for name in names)
+    (folder / "credentials").write_text(f"[default]\n{written}")
 
 
 def lines(caplog):
     return [one.getMessage() for one in caplog.records if "credentials" in one.getMessage()]
 
 
-def test_a_run_waits_until_somebody_logs_in(faults, stage, tmp_path, caplog):
+def test_a_run_waits_until_somebody_logs_in(faulty, faults, over, stage, tmp_path, caplog):
     """Tasks that were sent before come back, those that were submitted meanwhile are computed."""
     caplog.set_level(logging.INFO, "rios_plugin_awsbatch")
     with BatchExecutor(2) as executor:
         before = [executor.submit(gated_block, number, str(tmp_path)) for number in range(4)]
         stage.nth_call(2)
-        faults.set(*OVER)
+        faults.set(*over)
         meanwhile = [executor.submit(noted_block, number, str(tmp_path)) for number in range(4, 8)]
         stage.open_gate()
         eventually(lambda: lines(caplog), lambda: "nobody says that it waits")
         assert not concurrent.futures.wait(meanwhile, timeout=1.0).done
-        write_key(tmp_path, "NEWKEY")
+        write_key(tmp_path, faulty, "main")
         done = concurrent.futures.wait([*before, *meanwhile], timeout=60).done
         assert len(done) == 8
         assert all(future.result().shape == (64, 64) for future in done)
@@ -74,21 +80,21 @@ def test_a_run_waits_until_somebody_logs_in(faults, stage, tmp_path, caplog):
     assert "AWS accepts the credentials" in goes_on
 
 
-def test_a_run_waits_no_longer_than_it_may(faults, stage, tmp_path):
+def test_a_run_waits_no_longer_than_it_may(faulty, faults, over, stage, tmp_path):
     """The error says what to do."""
     with BatchExecutor(1, credentials_timeout=1.0) as executor:
         executor.submit(gated_block, 1, str(tmp_path))
         stage.nth_call(1)
-        faults.set(*OVER)
+        faults.set(*over)
         future = executor.submit(abs, -1)
         with pytest.raises(AWSBatchException, match="does not accept the credentials"):
             future.result(60)
-        write_key(tmp_path, "NEWKEY")  # in time to take the run down
+        write_key(tmp_path, faulty, "main")  # in time to take the run down
         stage.open_gate()
 
 
-def test_who_begins_with_credentials_that_are_over_is_told_at_once(faults):
+def test_who_begins_with_credentials_that_are_over_is_told_at_once(faults, over):
     """There is nothing to lose yet."""
-    faults.set(*OVER)
+    faults.set(*over)
     with pytest.raises(StackError, match="renew them"), BatchExecutor(1) as executor:
         executor.submit(abs, -1)

@@ -14,7 +14,7 @@ import pytest
 from rios_plugin_awsbatch.errors import ModulesError
 from rios_plugin_awsbatch.run.modules import LocalModules
 
-LIMIT = 1024 * 1024
+LIMIT = 16 * 1024 * 1024
 
 
 @pytest.fixture

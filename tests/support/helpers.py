@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -112,11 +113,12 @@ class Cloud:
         )
 
     @property
-    def worker_role(self):
-        """The ARN of the role that workers have."""
+    def rights(self):
+        """What the containers of workers have: the properties of their role and log group."""
         name = self.outputs["BatchProcessingJobDefinitionName"]
         (latest, *_) = self.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
-        return latest["containerProperties"]["jobRoleArn"]
+        container = latest["containerProperties"]
+        return {name: container[name] for name in ("jobRoleArn", "logConfiguration")}
 
     def objects(self, prefix="runs/"):
         """Return the keys of the bucket's objects under a prefix."""
@@ -130,13 +132,13 @@ class Cloud:
 
     def run_queues(self):
         """Return the URLs of the queues that runs have created."""
-        return [url for url in self.sqs.list_queues().get("QueueUrls", []) if "-run-" in url]
+        urls = self.sqs.list_queues().get("QueueUrls", [])
+        return [url for url in urls if re.search("-run-[0-9]", url)]
 
     def queue(self, **attributes):
-        """Create a queue that is no run's; return its URL."""
-        return self.sqs.create_queue(QueueName=f"given-{uuid.uuid4().hex}", Attributes=attributes)[
-            "QueueUrl"
-        ]
+        """Create a queue that is no run's, but that the stack's policies allow; return its URL."""
+        name = f"RIOS-run-given-{uuid.uuid4().hex}"
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def messages(self, url):
         """Return how many messages a queue holds, the hidden ones included."""

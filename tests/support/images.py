@@ -19,12 +19,12 @@ if python:
 
 @contextlib.contextmanager
 def defined(cloud, image="rios:latest", environment=None, **container):
-    """Register a job definition, with the role of the stack's workers; yield its name."""
+    """Register a job definition, with the rights of the stack's workers; yield its name."""
     name = f"riosJobDefinition-{uuid.uuid4().hex}"
     variables = [{"name": one, "value": value} for one, value in (environment or {}).items()]
     properties = {
         "image": image,
-        "jobRoleArn": cloud.worker_role,
+        **cloud.rights,
         "vcpus": 1,
         "memory": 100,
         "environment": variables,
