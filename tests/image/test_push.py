@@ -88,7 +88,7 @@ def test_path(words, path):
     assert print_ecr_path(*words).stdout == f"{path}\n"
 
 
-@pytest.mark.usefixtures("cloud")
+@pytest.mark.usefixtures("owner")
 def test_path_without_a_stack(monkeypatch):
     """If there is no stack, the script says so."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "nowhere")

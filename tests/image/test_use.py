@@ -21,17 +21,17 @@ OTHER_PYTHON = "py3.9.2-gdal3.8.4-rios2.0.9-awsbatch0.1.0"
 
 
 @pytest.fixture
-def ecr(cloud):
+def ecr(owner):
     """The stack's repository; the images and definitions of a test are gone after it."""
-    client = cloud.client("ecr")
+    client = owner.client("ecr")
     yield client
     listed = client.list_images(repositoryName="riosecr")["imageIds"]
     if listed:
         client.batch_delete_image(repositoryName="riosecr", imageIds=listed)
     for name in (NAME, "riosJobDefinitionMain", "riosJobDefinitionMainScript"):
-        for one in definitions(cloud, name):
+        for one in definitions(owner, name):
             if one["revision"] > 1:
-                cloud.batch.deregister_job_definition(jobDefinition=one["jobDefinitionArn"])
+                owner.batch.deregister_job_definition(jobDefinition=one["jobDefinitionArn"])
 
 
 def pushed(ecr, *tags, content="a"):

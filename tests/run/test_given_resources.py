@@ -34,13 +34,13 @@ def first_call(**overrides):
     return caught.value
 
 
-def test_a_bucket_that_is_missing_is_named(cloud):
+def test_a_bucket_that_is_missing_is_named(owner):
     """The error names bucket and stack; no queue, job or object is left."""
     error = first_call(bucket="there-is-no-such-bucket")
     assert isinstance(error, StackError)
     assert "bucket there-is-no-such-bucket of stack RIOS" in str(error)
     assert "NoSuchBucket" in str(error)
-    assert not cloud.left()
+    assert not owner.left()
 
 
 @pytest.mark.parametrize("missing", [0, 1])

@@ -8,7 +8,7 @@ from pathlib import Path
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import connect
-from rios_plugin_awsbatch.wire.messages import Result, RunKey, Task, WorkerNotice
+from rios_plugin_awsbatch.wire.messages import Begun, Result, RunKey, Task, WorkerNotice
 from rios_plugin_awsbatch.wire.runtime import pack_runtime
 from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 from tests.support.helpers import eventually, spare, without_aws
@@ -94,12 +94,13 @@ class ManualRun:
         )
 
     def reply(self):
-        """Return the next message from the worker."""
+        """Return the next message from the worker, but not that it has begun a task."""
         (received,) = eventually(
             lambda: self.exchange.results.receive(1, wait=1, visibility=600), self.log
         )
         self.exchange.results.delete([received.receipt])
-        return self.exchange.decode(received.body)
+        message = self.exchange.decode(received.body)
+        return self.reply() if isinstance(message, Begun) else message
 
     def value(self):
         """Return the next result's value."""
