@@ -79,7 +79,9 @@ def test_otherargs_are_taken_as_they_are_when_the_block_is_sent(manager):
 
 def test_otherargs_cross_once(manager, cloud):
     """A large table in otherargs is stored once per run, not once per block."""
-    given = types.SimpleNamespace(total=0, table=np.random.default_rng(0).random(200_000))
+    given = types.SimpleNamespace(
+        total=0, table=np.random.default_rng(0).integers(1_000, size=200_000)
+    )
 
     def look(_info, inputs, outputs, otherargs):
         outputs.total = otherargs.table.sum() + inputs.image[0, 0]

@@ -194,7 +194,8 @@ def load_and_be_killed_once(info, inputs, outputs, otherargs):
     if otherargs.model is None:
         otherargs.model = np.arange(100_000)
         otherargs.loads.append(os.getpid())
-    outputs.out = inputs.img[:1] + otherargs.model[-1]
+    # numpy 1 and 2 make different types of an array and a scalar of numpy's.
+    outputs.out = inputs.img[:1] + otherargs.model[1].astype(inputs.img.dtype)
     count_and_be_killed_once(info, inputs, types.SimpleNamespace(), otherargs)
 
 
