@@ -14,8 +14,24 @@ from moto.s3.exceptions import BucketNotEmpty
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
-__all__ = ["changed", "deleted", "install", "is_replaced", "replacement"]
+__all__ = ["FIXED", "changed", "deleted", "install", "is_replaced", "replacement"]
 
+# Properties that cannot be changed, as the schemas of CloudFormation have them, of those types and
+# properties that the template has. Names are looked at apart.
+FIXED: Final[Mapping[str, tuple[str, ...]]] = {
+    "AWS::Batch::ComputeEnvironment": ("Type",),
+    "AWS::EC2::Route": ("DestinationCidrBlock", "RouteTableId"),
+    "AWS::EC2::RouteTable": ("VpcId",),
+    "AWS::EC2::SecurityGroup": ("GroupDescription", "VpcId"),
+    "AWS::EC2::Subnet": ("AvailabilityZone", "CidrBlock", "VpcId"),
+    "AWS::EC2::SubnetRouteTableAssociation": ("RouteTableId", "SubnetId"),
+    "AWS::EC2::VPC": ("CidrBlock",),
+    "AWS::EC2::VPCEndpoint": ("ServiceName", "VpcEndpointType", "VpcId"),
+    "AWS::EC2::VPCGatewayAttachment": ("VpcId",),
+    "AWS::ECR::Repository": ("EncryptionConfiguration",),
+    "AWS::IAM::ManagedPolicy": ("Description",),
+    "AWS::S3::BucketPolicy": ("Bucket",),
+}
 _BATCH_ROLE: Final = "AWSServiceRoleForBatch"
 
 
@@ -27,17 +43,16 @@ def is_replaced(resource: Any, before: Any, properties: Any) -> bool:
         before: Its properties.
         properties: Those that it is to have.
     """
+    kind = resource.cf_resource_type
     if _new_name(resource, properties) is not None:
         return True
-    match resource.cf_resource_type:
-        case "AWS::EC2::Subnet":
-            fixed = ("AvailabilityZone", "CidrBlock", "VpcId")
-            return any(before[name] != properties[name] for name in fixed)
-        case "AWS::Batch::ComputeEnvironment" if properties.get("ReplaceComputeEnvironment", True):
-            old, new = (
-                {**each["ComputeResources"], "MaxvCpus": None} for each in (before, properties)
-            )
-            return bool(old != new)
+    if any(before.get(name) != properties.get(name) for name in FIXED.get(kind, ())):
+        return True
+    if kind == "AWS::Batch::ComputeEnvironment" and properties.get(
+        "ReplaceComputeEnvironment", True
+    ):
+        old, new = ({**each["ComputeResources"], "MaxvCpus": None} for each in (before, properties))
+        return bool(old != new)
     return False
 
 
