@@ -88,7 +88,8 @@ class Inventory:
             self._turn.wait_for(lambda: not self._writing, TURN_SECONDS)
             stays = self._incomplete or not complete
         if stays:
-            with attempted(self._store.prefix, "say in its record that it is over"):
+            run_id = self._store.prefix.rstrip("/").rpartition("/")[2]
+            with attempted(run_id, "say in its record that it is over"):
                 self._put({"over": True, "launches": self._open_launches}, last=True)
         return stays
 
