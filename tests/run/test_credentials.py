@@ -1,6 +1,7 @@
 """Credentials that end while a run is under way: it waits for new ones, and loses nothing."""
 
 import concurrent.futures
+import functools
 import logging
 
 import pytest
@@ -23,16 +24,17 @@ def faulty():
 
 @pytest.fixture
 def faults(faulty, monkeypatch, tmp_path):
-    """The switch; main has a key of the account's owner, from a file."""
+    """The switch; main has a key of the account's owner, from a file. `log_in` changes it."""
     with faulty.aws.activated():
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        write_key(tmp_path, faulty, "owner")
         switch = Faults(faulty.aws.endpoint)
+        switch.log_in = functools.partial(write_key, tmp_path, faulty)
+        switch.log_in("owner")
         yield switch
         switch.set()
-        write_key(tmp_path, faulty, "owner")
+        switch.log_in("owner")
         eventually(lambda: not faulty.left(), lambda: f"a run has left {faulty.left()}")
 
 
@@ -59,7 +61,7 @@ def lines(caplog):
     return [one.getMessage() for one in caplog.records if "credentials" in one.getMessage()]
 
 
-def test_a_run_waits_until_somebody_logs_in(faulty, faults, over, stage, tmp_path, caplog):
+def test_a_run_waits_until_somebody_logs_in(faults, over, stage, tmp_path, caplog):
     """Tasks that were sent before come back, those that were submitted meanwhile are computed."""
     caplog.set_level(logging.INFO, "rios_plugin_awsbatch")
     with BatchExecutor(2) as executor:
@@ -70,7 +72,7 @@ def test_a_run_waits_until_somebody_logs_in(faulty, faults, over, stage, tmp_pat
         stage.open_gate()
         eventually(lambda: lines(caplog), lambda: "nobody says that it waits")
         assert not concurrent.futures.wait(meanwhile, timeout=1.0).done
-        write_key(tmp_path, faulty, "main")
+        faults.log_in("main")
         done = concurrent.futures.wait([*before, *meanwhile], timeout=60).done
         assert len(done) == 8
         assert all(future.result().shape == (64, 64) for future in done)
@@ -80,7 +82,7 @@ def test_a_run_waits_until_somebody_logs_in(faulty, faults, over, stage, tmp_pat
     assert "AWS accepts the credentials" in goes_on
 
 
-def test_a_run_waits_no_longer_than_it_may(faulty, faults, over, stage, tmp_path):
+def test_a_run_waits_no_longer_than_it_may(faults, over, stage, tmp_path):
     """The error says what to do."""
     with BatchExecutor(1, credentials_timeout=1.0) as executor:
         executor.submit(gated_block, 1, str(tmp_path))
@@ -89,7 +91,7 @@ def test_a_run_waits_no_longer_than_it_may(faulty, faults, over, stage, tmp_path
         future = executor.submit(abs, -1)
         with pytest.raises(AWSBatchException, match="does not accept the credentials"):
             future.result(60)
-        write_key(tmp_path, faulty, "main")  # in time to take the run down
+        faults.log_in("main")  # in time to take the run down
         stage.open_gate()
 
 
