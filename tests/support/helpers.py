@@ -22,12 +22,15 @@ UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
 def eventually(look, message="what was waited for did not happen", patience=PATIENCE):
-    """Return the first true value of look(), or fail with a message (or what message() returns)."""
+    """Return the first true value of look(), or fail with a message (or what message() returns).
+
+    Looking takes a quarter of the time at most, so that what is waited for can come about.
+    """
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+    while (begun := time.monotonic()) < deadline:
         if value := look():
             return value
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, 3 * (time.monotonic() - begun)), 0.5))
     raise AssertionError(message() if callable(message) else message)
 
 
