@@ -86,7 +86,10 @@ class StackResources(ResourceMap):
         before = self[name]
         kind = before.cf_resource_type
         self.note(name, kind, "UPDATE_IN_PROGRESS", before.physical_resource_id)
-        replaces = is_replaced(before, self.properties[name], properties)
+        # A placeholder does for the one that takes its place.
+        replaces = kind in parsing.get_model_map() and is_replaced(
+            before, self.properties[name], properties
+        )
         try:
             if replaces:
                 resource = replacement(
