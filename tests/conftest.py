@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import contextlib
 import os
 import signal
 
@@ -8,8 +9,10 @@ import pytest
 
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.leases import close_all
+from tests.support.callers import USERS
 from tests.support.helpers import WORKERS, Cloud, eventually
 
+KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -41,7 +44,12 @@ def local_aws():
     # The interpreter of another environment for all workers: see CONTRIBUTING.
     python = os.environ.get("WORKER_PYTHON")
     with LocalAWS(
-        workers=WORKERS, stop_grace=2.0, worker_python=python, activate=False, principal="main"
+        workers=WORKERS,
+        stop_grace=2.0,
+        worker_python=python,
+        activate=False,
+        principal="main",
+        users=USERS,
     ) as aws:
         yield aws
 
@@ -66,6 +74,25 @@ def cloud(local_aws, session_cloud, monkeypatch):
             )
         else:
             raise AssertionError(f"a run has left {left}")
+
+
+@pytest.fixture
+def acting_as(cloud):
+    """Return a function: from then on, this process may do what somebody may, instead of main."""
+    with contextlib.ExitStack() as undo:
+
+        def become(who):
+            key = cloud.aws.environment_of(who)
+            undo.callback(os.environ.update, {name: os.environ[name] for name in KEY})
+            os.environ.update({name: key[name] for name in KEY})
+
+        yield become
+
+
+@pytest.fixture
+def submitter(acting_as):
+    """Be somebody who may also submit with images that the stack does not name."""
+    acting_as("submitter")
 
 
 @pytest.fixture

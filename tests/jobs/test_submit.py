@@ -204,6 +204,7 @@ def test_by_default_it_runs_in_the_image_of_the_workers(stack, script):
     run("rios-awsbatch", "cancel", ended.job)
 
 
+@pytest.mark.usefixtures("submitter")
 def test_another_image_is_named_by_a_copy_of_the_main_definition(stack, script):
     """It is registered for the job alone, and goes with it."""
     ended = submit(script("import time; time.sleep(60)"), "--image", "elsewhere/rios:1")
@@ -236,6 +237,7 @@ def test_a_credential_for_the_workers_does_not_get_into_a_job(stack, script, mon
 
 
 @pytest.mark.usefixtures("stack")
+@pytest.mark.usefixtures("submitter")
 def test_an_image_that_cannot_be_pulled(script):
     """The job fails, and following it says why and what to do."""
     ended = follow(script(""), "--image", "missing/image:1")
@@ -244,6 +246,7 @@ def test_an_image_that_cannot_be_pulled(script):
     assert "push it" in ended.err
 
 
+@pytest.mark.usefixtures("submitter")
 def test_an_image_with_its_own_script(stack):
     """With --no-script nothing travels, and ARGS are the image's command."""
     ended = follow(
@@ -253,6 +256,7 @@ def test_an_image_with_its_own_script(stack):
     assert stack.objects("submissions/") == []
 
 
+@pytest.mark.usefixtures("submitter")
 def test_an_image_of_the_stacks_repository(stack, script):
     """main:TAG is the image of that tag in the stack's repository for main scripts."""
     ended = submit(script("import time; time.sleep(60)"), "--image", "main:1")
