@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import contextlib
 import os
 import signal
 
@@ -8,9 +9,11 @@ import pytest
 
 from rios_plugin_awsbatch.local import LocalAWS
 from rios_plugin_awsbatch.run.leases import close_all
+from tests.support.callers import USERS
 from tests.support.helpers import UNKIND, WORKERS, Cloud, eventually
 from tests.support.models import share_models
 
+KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # The same examples each time: a test that fails does so for everybody.
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -51,6 +54,7 @@ def local_aws():
         activate=False,
         unkind=UNKIND,
         principal="main",
+        users=USERS,
     ) as aws:
         yield aws
 
@@ -91,11 +95,29 @@ def cloud(local_aws, session_cloud, monkeypatch):
 
 
 @pytest.fixture
-def owner(cloud, local_aws, monkeypatch):
-    """The same, but this process is the account's owner, who may do everything."""
-    for name, value in local_aws.environment_of("owner").items():
-        monkeypatch.setenv(name, value)
+def acting_as(cloud):
+    """Return a function: from then on, this process may do what somebody may, instead of main."""
+    with contextlib.ExitStack() as undo:
+
+        def become(who):
+            key = cloud.aws.environment_of(who)
+            undo.callback(os.environ.update, {name: os.environ[name] for name in KEY})
+            os.environ.update({name: key[name] for name in KEY})
+
+        yield become
+
+
+@pytest.fixture
+def owner(cloud, acting_as):
+    """Be the account's owner, who may do everything."""
+    acting_as("owner")
     return cloud
+
+
+@pytest.fixture
+def submitter(acting_as):
+    """Be somebody who may also submit with images that the stack does not name."""
+    acting_as("submitter")
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ _REGION: Final = "ap-southeast-2"
     type=int,
     metavar="[SEED]",
     help="Be as unkind as the real AWS: delays, repetitions, throttling, machines that vanish. "
-    "Another number makes other things happen.",
+    "Another number makes other things happen.  [default: kind]",
 )
 @click.option(
     "--principal",

@@ -232,7 +232,7 @@ def _folder_of_script() -> str:
 
 def _spec_of(module: types.ModuleType | None) -> ModuleSpec | None:
     """Return a module's spec; does not load one that is loaded lazily."""
-    if not isinstance(module, types.ModuleType):
+    if not issubclass(type(module), types.ModuleType):  # some objects only say that they are one
         return None
     spec = object.__getattribute__(module, "__dict__").get("__spec__")
     return spec if isinstance(spec, ModuleSpec) else None

@@ -15,7 +15,7 @@ from .task_function import content_name
 
 __all__ = ["Exchange", "connect"]
 
-_CONTENTS: Final = "contents/"
+_CONTENTS: Final = "results/contents/"  # workers may write below results/ only
 _WITHDRAWN: Final = "withdrawn"
 _MAC_DIGITS: Final = 16
 

@@ -181,7 +181,7 @@ class Answers:
         if raised.exception is not None:
             exception = self._pack(
                 raised.exception,
-                f"errors/{held.task.task}-{self._worker}",
+                f"results/error-{held.task.task}-{self._worker}",
                 min(INLINE_EXCEPTION, self._exchange.inline_limit),
             )
         return Failure(

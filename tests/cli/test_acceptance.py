@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from rios_plugin_awsbatch.acceptance.walk import PROMISES
-from tests.cli.support import SCRIPTS, run
+from tests.cli.support import run
+from tests.support.commands import SCRIPTS
 from tests.support.helpers import eventually
 
 

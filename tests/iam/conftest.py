@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 
-from tests.iam.tour import USERS
+from tests.support.callers import USERS
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,11 @@ from pathlib import Path
 import boto3
 
 from rios_plugin_awsbatch.local import LocalAWS
-from rios_plugin_awsbatch.stack.policy import PolicyNames, boundary_name, policy_text
+from rios_plugin_awsbatch.stack.policy import boundary_name, policy_text
 from rios_plugin_awsbatch.wire.image_tag import image_tag, versions_here
 from tests.image.support.programs import BUILDER
+from tests.support.callers import NAMES, REGION, STACK, USERS
 
-ACCOUNT, REGION, STACK = "123456789012", "ap-southeast-2", "RIOS"
-NAMES = PolicyNames(STACK, ACCOUNT, REGION, "aws")
-# Who else calls, besides jobs and "main": by the policies that they are told to take.
-USERS = {
-    "creator": [policy_text("creator", NAMES)],
-    "pusher": [policy_text("push", NAMES)],
-    "submitter": [policy_text("main", NAMES), policy_text("image", NAMES)],
-}
 PROGRAMS = Path(sys.executable).parent
 RUN = """
 import helper, time

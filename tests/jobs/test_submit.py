@@ -205,6 +205,7 @@ def test_by_default_it_runs_in_the_image_of_the_workers(stack, script):
     run("rios-awsbatch", "cancel", ended.job)
 
 
+@pytest.mark.usefixtures("submitter")
 def test_another_image_is_named_by_a_copy_of_the_main_definition(stack, script):
     """It is registered for the job alone, and goes with it."""
     ended = submit(script("import time; time.sleep(60)"), "--image", "elsewhere/rios:1")
@@ -286,6 +287,7 @@ def test_a_credential_for_the_workers_does_not_get_into_a_job_without_files(stac
 
 
 @pytest.mark.usefixtures("stack")
+@pytest.mark.usefixtures("submitter")
 def test_an_image_that_cannot_be_pulled(script):
     """The job fails, and following it says why and what to do."""
     ended = follow(script(""), "--image", "missing/image:1")
@@ -294,6 +296,7 @@ def test_an_image_that_cannot_be_pulled(script):
     assert "push it" in ended.err
 
 
+@pytest.mark.usefixtures("submitter")
 def test_an_image_with_its_own_script(stack):
     """With --no-script nothing travels, and ARGS are the image's command."""
     ended = follow(
@@ -303,6 +306,7 @@ def test_an_image_with_its_own_script(stack):
     assert stack.objects("submissions/") == []
 
 
+@pytest.mark.usefixtures("submitter")
 def test_an_image_of_the_stacks_repository(stack, script):
     """main:TAG is the image of that tag in the stack's repository for main scripts."""
     ended = submit(script("import time; time.sleep(60)"), "--image", "main:1")

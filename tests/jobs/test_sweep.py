@@ -36,6 +36,7 @@ def test_clean_sweeps_what_a_killed_main_left(stack, script):
     stack.s3.delete_object(Bucket=stack.bucket, Key="submissions/young/files.tar.gz")
 
 
+@pytest.mark.usefixtures("submitter")
 def test_a_job_that_has_not_ended_keeps_its_files(stack, script, clients):
     """Until it has, no sweep touches them, nor a definition that was registered for it."""
     ended = submit(script(SLEEPS), "--image", "elsewhere/rios:1")

@@ -155,8 +155,8 @@ def test_sigterm_hands_tasks_back_at_once(cloud, stage):
         warm = [pool.submit(noted_block, number, stage.folder) for number in range(10, 16)]
         assert same_blocks([future.result(60) for future in warm], range(10, 16))
         futures = [pool.submit(gated_block, number, stage.folder) for number in NUMBERS]
-        _, _, worker = stage.nth_call(len(warm) + 2)
-        job = job_of(worker)
+        _, compute, worker = stage.nth_call(len(warm) + 2)
+        job = job_of(compute)
         os.kill(worker, signal.SIGTERM)
         assert exit_code(cloud, job) == 0
         stage.open_gate()
@@ -234,10 +234,10 @@ def test_idle_workers_end_and_a_later_task_starts_new_ones(cloud, stage):
     assert first != second
 
 
-def job_of(worker):
-    """Return the id of the Batch job that a worker's process is."""
+def job_of(process):
+    """Return the id of the Batch job that a process which computes belongs to."""
     environment = subprocess.run(
-        ["ps", "eww", "-o", "args=", "-p", str(worker)], capture_output=True, text=True, check=True
+        ["ps", "eww", "-o", "args=", "-p", str(process)], capture_output=True, text=True, check=True
     )
     return re.search(r"AWS_BATCH_JOB_ID=(\S+)", environment.stdout).group(1)
 
