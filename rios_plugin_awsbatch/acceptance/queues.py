@@ -46,7 +46,7 @@ def _polls(site: Site) -> Observed:
 
 
 def _deleted_recently(site: Site) -> Observed:
-    name = queue_name(site.stack.name, new_run_id(), "results")
+    name = queue_name(site.stack.queue_prefix, new_run_id(), "results")
     sqs = site.clients.sqs
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     site.later(f"delete queue {name}", lambda: delete_queue(site.clients, url))

@@ -82,7 +82,7 @@ class Site:
 
     def queue(self, **attributes: str) -> str:
         """Create a queue that is named as runs' queues are; return its URL."""
-        name = queue_name(self.stack.name, new_run_id(), "tasks")
+        name = queue_name(self.stack.queue_prefix, new_run_id(), "tasks")
         self.later(f"delete queue {name}", functools.partial(self._delete_named, name))
         given: Any = attributes
         return self.clients.sqs.create_queue(QueueName=name, Attributes=given)["QueueUrl"]

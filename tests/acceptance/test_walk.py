@@ -19,7 +19,7 @@ DENIED = ClientError({"Error": {"Code": "AccessDenied"}}, "CreateQueue")
 
 
 @pytest.fixture
-def site(cloud):  # noqa: ARG001 - it is where the site is
+def site(owner):  # noqa: ARG001 - it is where the site is
     """A site on the embedded AWS; everything it has made is gone afterwards."""
     clients, settings = Clients("ap-southeast-2"), load(Settings)
     made = Site(clients, settings, read_stack(clients, settings), embedded=True)

@@ -139,7 +139,7 @@ def test_a_variable_that_is_no_setting_is_named(monkeypatch):
     assert "RIOS_AWSBATCH_THREADS" not in found
 
 
-@pytest.mark.usefixtures("cloud")
+@pytest.mark.usefixtures("owner")
 def test_a_stack_that_is_not_there_is_the_last_finding(monkeypatch):
     """What depends on it is not checked, and the remedy says what to do."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
@@ -167,7 +167,7 @@ def test_a_worker_is_asked():
     assert not [what for what in found if what.endswith("of the worker")]
 
 
-@pytest.mark.usefixtures("cloud")
+@pytest.mark.usefixtures("owner")
 def test_the_command_exits_with_1_if_something_is_bad():
     """Each finding is a line; the remedy is beneath it."""
     ended = run("doctor", RIOS_AWSBATCH_STACK="Nowhere")

@@ -93,7 +93,7 @@ def test_without_aws_rios_says_so_too(files, tmp_path):
     assert "rios-awsbatch local -- python " in ended.stderr
 
 
-def test_the_embedded_aws_is_not_advised_to_those_who_use_it(cloud, monkeypatch):
+def test_the_embedded_aws_is_not_advised_to_those_who_use_it(owner, monkeypatch):
     """There, a stack that is missing is another mistake."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
     with pytest.raises(Exception, match="There is no stack Nowhere") as caught:

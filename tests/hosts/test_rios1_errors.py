@@ -131,7 +131,7 @@ def test_a_bad_variable_is_one_clear_error(monkeypatch):
         AWSBatchJobManager(2)
 
 
-def test_an_error_before_the_first_block_is_the_packages(monkeypatch, warm):
+def test_an_error_before_the_first_block_is_the_packages(monkeypatch, warm, owner):
     """If there is no such stack, the first round raises AWSBatchException; nothing is left."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
     with pytest.raises(AWSBatchException, match="There is no stack Nowhere"):

@@ -161,7 +161,7 @@ def test_otherargs_of_rios_2_arrive_and_stay_in_workers(executor):
 
     seen, changed = executor.submit(changed_by_a_task, split(given)).result(PATIENCE)
     assert changed == [("sums",)]
-    assert seen == [kinds.look([given.kind0, given.kind5])]
+    assert seen == kinds.look([given.kind0, given.kind5])
 
 
 def test_what_the_worker_lacks_is_one_sentence(executor):

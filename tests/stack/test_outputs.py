@@ -69,7 +69,7 @@ def test_settings_replace_outputs(cloud):
     assert outputs.job_definition == cloud.outputs["BatchProcessingJobDefinitionName"]
 
 
-def test_a_stack_that_does_not_exist_is_named(cloud, monkeypatch):
+def test_a_stack_that_does_not_exist_is_named(owner, monkeypatch):
     """The error names stack and region, and the variables that name another stack."""
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
     with pytest.raises(StackError) as caught:
@@ -79,7 +79,7 @@ def test_a_stack_that_does_not_exist_is_named(cloud, monkeypatch):
         "RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
     )
     assert str(first_call()) == str(caught.value)
-    assert not cloud.left()
+    assert not owner.left()
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "Mars 1"])
@@ -91,7 +91,7 @@ def test_a_stack_in_another_region_is_not_found(cloud, region):
     assert not cloud.left()
 
 
-def test_a_stack_without_the_outputs_is_refused(cloud, foreign_stack):
+def test_a_stack_without_the_outputs_is_refused(owner, foreign_stack):
     """If a stack of that name is somebody else's, the error names each output that is missing."""
     error = first_call(stack=foreign_stack)
     assert isinstance(error, StackError)
@@ -99,7 +99,7 @@ def test_a_stack_without_the_outputs_is_refused(cloud, foreign_stack):
         assert name in str(error)
     assert "BatchBucket" not in str(error)
     assert f"stack {foreign_stack} in ap-southeast-2 has no output" in str(error)
-    assert not cloud.left()
+    assert not owner.left()
 
 
 def test_an_output_that_is_not_a_number_is_refused(cloud):

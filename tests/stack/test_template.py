@@ -2,6 +2,8 @@
 
 import re
 
+from rios_plugin_awsbatch.cli.acceptance import acceptance
+from rios_plugin_awsbatch.cli.clean import clean
 from rios_plugin_awsbatch.cli.stack import createbatch, deletebatch, stack
 from rios_plugin_awsbatch.stack.template import template_text
 from tests.stack.support.template import (
@@ -137,7 +139,7 @@ def test_the_documents_name_options_and_outputs_that_exist():
     """All outputs, and all options of the stack's commands, that the documents name exist."""
     words = "".join((ROOT / "docs" / name).read_text() for name in ("aws.md", "troubleshooting.md"))
     assert set(re.findall(r"`(Batch[A-Z]\w+)`", words)) <= {"BatchExecutor", *OUTPUTS}
-    commands = [*stack.commands.values(), createbatch, deletebatch]
+    commands = [*stack.commands.values(), createbatch, deletebatch, acceptance, clean]
     options = [option for command in commands for option in command.params]
     known = {word for option in options for word in (*option.opts, *option.secondary_opts)}
     foreign = {"--help", "--aws", "--image", "--aws-service-name", "--stack-name", "--tag-filters"}

@@ -147,7 +147,10 @@ def test_missing_arguments_are_an_error_that_names_them(cloud, stage):
         (key,) = [key for key in cloud.objects() if key.endswith("tasks/1")]
         cloud.s3.delete_object(Bucket=cloud.bucket, Key=key)
         stage.open_gate()
-        with pytest.raises(PayloadError, match=rf"{key} cannot be read from bucket {cloud.bucket}: either it is no longer there"):
+        with pytest.raises(
+            PayloadError,
+            match=rf"{key} cannot be read from bucket {cloud.bucket}: either it is no longer there",
+        ):
             future.result(60)
         assert same_blocks([first.result(60), last.result(60)], [1, 2])
 
