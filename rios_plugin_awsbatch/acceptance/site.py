@@ -141,15 +141,13 @@ class Site:
         """Return an executor with one worker, for all checks that want one; it ends at the end."""
         if self._executor is None:
             executor = self._executor = BatchExecutor(1, self.settings)
-            self.later(
-                "end the executor", lambda: executor.shutdown(wait=False, cancel_futures=True)
-            )
+            self.later("end the executor", lambda: _give_up(executor))
         return self._executor
 
     def end_executor(self) -> None:
         """End the executor, and whatever its worker computes; the next user gets another one."""
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            _give_up(self._executor)
             self._executor = None
 
     def vcpus(self) -> float:
@@ -178,3 +176,8 @@ class Site:
             for job in page["jobSummaryList"]:
                 if job.get("status") not in ENDED:
                     self.clients.batch.terminate_job(jobId=job["jobId"], reason="Acceptance over")
+
+
+def _give_up(executor: BatchExecutor) -> None:
+    """End an executor as Ctrl-C in its context would: nobody waits for what workers compute."""
+    executor.__exit__(KeyboardInterrupt, None, None)

@@ -272,6 +272,7 @@ def test_variables_may_be_longer_than_what_batch_takes(script, monkeypatch):
     assert "(9000, 100000) (9000, 100000)\n" in ended.out, ended
 
 
+@pytest.mark.usefixtures("submitter")
 def test_a_credential_for_the_workers_does_not_get_into_a_job_without_files(stack, monkeypatch):
     """Nothing can go with them then; who gives it with --env has decided so."""
     command = "--no-script", "--image", "riosmain:latest", "--", "true"

@@ -38,9 +38,9 @@ ONCE = Config(retries={"total_max_attempts": 1})
 
 
 @pytest.fixture
-def odds(local_aws):
-    with local_aws.activated():
-        yield local_aws.control.odds
+def odds(owner):
+    """What is to happen to the requests of the account's owner."""
+    return owner.aws.control.odds
 
 
 @pytest.mark.parametrize("service", REQUESTS)
@@ -48,7 +48,7 @@ class TestOutages:
     def test_requests_are_throttled(self, service, odds):
         """With the service's own code, and boto3 understands it."""
         with odds(throttled=ALWAYS), pytest.raises(ClientError) as error:
-            REQUESTS[service](boto3.client(service, config=ONCE))
+            REQUESTS[service](boto3.Session().client(service, config=ONCE))
         response = error.value.response
         assert (
             response["ResponseMetadata"]["HTTPStatusCode"],
@@ -58,13 +58,13 @@ class TestOutages:
 
     def test_requests_fail_within_aws(self, service, odds):
         with odds(server_error=ALWAYS), pytest.raises(ClientError) as error:
-            REQUESTS[service](boto3.client(service, config=ONCE))
+            REQUESTS[service](boto3.Session().client(service, config=ONCE))
         assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
         assert error.value.response["Error"]["Code"] != "500"
 
     @pytest.mark.parametrize("trait", ["dropped", "answer_lost"])
     def test_connections_break(self, service, trait, odds):
-        client = boto3.client(service, config=ONCE)
+        client = boto3.Session().client(service, config=ONCE)
         with odds(**{trait: ALWAYS}), pytest.raises((NoConnectionError, HTTPClientError)):
             REQUESTS[service](client)
 
@@ -84,7 +84,7 @@ class TestOutages:
 
 def test_what_is_lost_has_been_done(odds):
     """The client does not know, and asks again."""
-    sqs = boto3.client("sqs", config=ONCE)
+    sqs = boto3.Session().client("sqs", config=ONCE)
     with odds(answer_lost=ALWAYS), pytest.raises((NoConnectionError, HTTPClientError)):
         sqs.create_queue(QueueName="made-unheard")
     listed = instrument("sqs").list_queues(QueueNamePrefix="made-unheard")
@@ -92,7 +92,7 @@ def test_what_is_lost_has_been_done(odds):
 
 
 def test_what_is_dropped_has_not(odds):
-    sqs = boto3.client("sqs", config=ONCE)
+    sqs = boto3.Session().client("sqs", config=ONCE)
     with odds(dropped=ALWAYS), pytest.raises((NoConnectionError, HTTPClientError)):
         sqs.create_queue(QueueName="never-made")
     assert "QueueUrls" not in instrument("sqs").list_queues(QueueNamePrefix="never-made")

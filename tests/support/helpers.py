@@ -69,7 +69,7 @@ def alive(pid):
 
 def instrument(service, **more):
     """Return a client with which a test looks at an embedded AWS: that is always kind to it."""
-    return boto3.client(service, config=Config(user_agent_extra=SPARED), **more)
+    return boto3.Session().client(service, config=Config(user_agent_extra=SPARED), **more)
 
 
 def spare(*clients):
@@ -108,7 +108,7 @@ class Cloud:
     def client(self, service):
         """Return a client that may do everything, which main and workers may not."""
         owner = self.aws.environment_of("owner")
-        return boto3.client(
+        return boto3.Session().client(
             service,
             aws_access_key_id=owner["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=owner["AWS_SECRET_ACCESS_KEY"],
@@ -140,7 +140,7 @@ class Cloud:
 
     def queue(self, **attributes):
         """Create a queue that is no run's, but that the stack's policies allow; return its URL."""
-        name = f"RIOS-run-given-{uuid.uuid4().hex}"
+        name = f"RIOS-run-given-{uuid.uuid4().hex}-tasks"
         return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def messages(self, url):

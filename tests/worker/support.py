@@ -95,12 +95,16 @@ class ManualRun:
 
     def reply(self):
         """Return the next message from the worker, but not that it has begun a task."""
+        message = self.message()
+        return self.reply() if isinstance(message, Begun) else message
+
+    def message(self):
+        """Return the next message from the worker."""
         (received,) = eventually(
             lambda: self.exchange.results.receive(1, wait=1, visibility=600), self.log
         )
         self.exchange.results.delete([received.receipt])
-        message = self.exchange.decode(received.body)
-        return self.reply() if isinstance(message, Begun) else message
+        return self.exchange.decode(received.body)
 
     def value(self):
         """Return the next result's value."""
