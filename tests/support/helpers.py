@@ -98,13 +98,13 @@ class Cloud:
 
     def run_queues(self):
         """Return the URLs of the queues that runs have created."""
-        return [url for url in self.sqs.list_queues().get("QueueUrls", []) if "-run-" in url]
+        urls = self.sqs.list_queues().get("QueueUrls", [])
+        return [url for url in urls if "-run-" in url and "-given-" not in url]
 
     def queue(self, **attributes):
-        """Create a queue that is no run's; return its URL."""
-        return self.sqs.create_queue(QueueName=f"given-{uuid.uuid4().hex}", Attributes=attributes)[
-            "QueueUrl"
-        ]
+        """Create a queue that is no run's, but that workers and main may use; return its URL."""
+        name = f"RIOS-run-given-{uuid.uuid4().hex}-tasks"
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def messages(self, url):
         """Return how many messages a queue holds, the hidden ones included."""
