@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_denied, sentence_for
 from rios_plugin_awsbatch.aws.region import session_region
 from rios_plugin_awsbatch.errors import AWSBatchException, StackError
 from rios_plugin_awsbatch.hosts.executor import BatchExecutor
@@ -191,14 +191,26 @@ def _reachable(settings: Settings) -> Generator[Finding, None, StackOutputs | No
     try:
         stack = read_stack(clients, settings, *RUNS_NEED)
     except StackError as error:
-        # If AWS refused to answer, its error says what to do.
-        remedy = "Create the stack, or set RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
-        yield Finding("bad", what, str(error), "" if error.__context__ else remedy)
+        yield Finding("bad", what, str(error), _remedy_for(error))
         return None
     yield Finding("good", what, f"at most {stack.max_jobs} workers at once")
     for check in _CHECKS:
         yield check.finding(clients, settings, stack)
     return stack
+
+
+def _remedy_for(error: StackError) -> str:
+    """Say what to do about a stack that cannot be read."""
+    cause = error.__context__
+    if cause is None:
+        return "Create the stack, or set RIOS_AWSBATCH_STACK and RIOS_AWSBATCH_REGION."
+    if isinstance(cause, Exception) and is_denied(cause):
+        # AWS does not tell whether there is such a stack.
+        return (
+            "Correct RIOS_AWSBATCH_STACK or RIOS_AWSBATCH_REGION, if the stack has another name; "
+            "or get the policy that `rios-awsbatch stack policy --for main` prints for it."
+        )
+    return ""  # the error says what to do
 
 
 def _is_embedded(clients: Clients) -> bool:

@@ -139,9 +139,9 @@ def test_a_variable_that_is_no_setting_is_named(monkeypatch):
     assert "RIOS_AWSBATCH_THREADS" not in found
 
 
-@pytest.mark.usefixtures("owner")
-def test_a_stack_that_is_not_there_is_the_last_finding(monkeypatch):
+def test_a_stack_that_is_not_there_is_the_last_finding(acting_as, monkeypatch):
     """What depends on it is not checked, and the remedy says what to do."""
+    acting_as("owner")
     monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
     *_, last = findings().values()
     assert (last.verdict, last.what) == ("bad", "Stack Nowhere in ap-southeast-2")
@@ -167,9 +167,19 @@ def test_a_worker_is_asked():
     assert not [what for what in found if what.endswith("of the worker")]
 
 
-@pytest.mark.usefixtures("owner")
-def test_the_command_exits_with_1_if_something_is_bad():
+@pytest.mark.usefixtures("cloud")
+def test_whoever_may_not_see_a_stack_is_told_that_its_name_may_be_wrong(monkeypatch):
+    """The policy for main scripts is for one stack; AWS does not say whether another one exists."""
+    monkeypatch.setenv("RIOS_AWSBATCH_STACK", "Nowhere")
+    *_, last = findings().values()
+    assert (last.verdict, last.what) == ("bad", "Stack Nowhere in ap-southeast-2")
+    assert "RIOS_AWSBATCH_STACK" in last.remedy
+    assert "stack policy --for main" in last.remedy
+
+
+def test_the_command_exits_with_1_if_something_is_bad(acting_as):
     """Each finding is a line; the remedy is beneath it."""
+    acting_as("owner")
     ended = run("doctor", RIOS_AWSBATCH_STACK="Nowhere")
     assert ended.code == 1
     assert "ok   Python: 3." in ended.out

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import time
 import uuid
@@ -136,10 +135,10 @@ class Cloud:
     def run_queues(self):
         """Return the URLs of the queues that runs have created."""
         urls = self.sqs.list_queues().get("QueueUrls", [])
-        return [url for url in urls if re.search("-run-[0-9]", url)]
+        return [url for url in urls if "-run-" in url and "-given-" not in url]
 
     def queue(self, **attributes):
-        """Create a queue that is no run's, but that the stack's policies allow; return its URL."""
+        """Create a queue that is no run's, but that workers and main may use; return its URL."""
         name = f"RIOS-run-given-{uuid.uuid4().hex}-tasks"
         return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
