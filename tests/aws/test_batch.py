@@ -98,8 +98,8 @@ def test_a_reason_has_all_that_batch_says():
         ("ModuleNotFoundError: No module named 'boto3'; exit code 1", "image build"),
         ("these credentials do not allow that (AccessDenied); exit code 1", "permission"),
         ("Essential container in task exited; exit code 137", "memory"),
-        ("Host EC2 (instance i-0) terminated.", "The machine was taken away"),
-        ("nothing that is known", "log streams"),
+        ("Host EC2 (instance i-1) terminated.", "machine was taken away"),
+        ("something else", "log streams"),
     ],
 )
 def test_advice_follows_from_the_reason(reason, advice):

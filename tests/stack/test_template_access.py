@@ -58,12 +58,10 @@ def test_main_may_start_workers_and_end_them():
         "If": ["Named", {"Ref": "ServiceName"}, {"Sub": "${AWS::StackName}-"}]
     }
     assert policy["Jobs"]["Action"] == "batch:SubmitJob"
-    assert set(policy["QueuesOfRuns"]["Action"]) == {
-        "sqs:CreateQueue",
-        "sqs:DeleteQueue",
-        "sqs:TagQueue",
-    }
+    queues = {"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:TagQueue"}
+    assert set(policy["QueuesOfRuns"]["Action"]) == queues
     assert policy["QueuesOfRuns"]["Resource"] == QUEUES_OF_RUNS
+    assert set(policy["Ending"]["Action"]) == {"batch:TagResource", "batch:TerminateJob"}
     everywhere = {name for name, one in policy.items() if one["Resource"] == "*"}
     assert everywhere == {"Watching"}, "AWS knows no resources of describing and listing"
     assert all(
