@@ -22,7 +22,14 @@ def defined(cloud, image="rios:latest", environment=None, **container):
     """Register a job definition; yield its name."""
     name = f"definition-{uuid.uuid4().hex}"
     variables = [{"name": one, "value": value} for one, value in (environment or {}).items()]
-    properties = {"image": image, "vcpus": 1, "memory": 100, "environment": variables, **container}
+    properties = {
+        "image": image,
+        "vcpus": 1,
+        "memory": 100,
+        "environment": variables,
+        "linuxParameters": {"initProcessEnabled": True},  # as the stack's definitions
+        **container,
+    }
     cloud.batch.register_job_definition(
         jobDefinitionName=name, type="container", containerProperties=properties
     )
