@@ -28,6 +28,7 @@ def defined(cloud, image="rios:latest", environment=None, **container):
         "vcpus": 1,
         "memory": 100,
         "environment": variables,
+        "linuxParameters": {"initProcessEnabled": True},  # as the stack's definitions
         **container,
     }
     cloud.batch.register_job_definition(
