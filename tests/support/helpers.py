@@ -14,7 +14,7 @@ from rios_plugin_awsbatch.local.options import SPARED
 PATIENCE = 60.0
 WORKERS = 3  # of the session's embedded AWS
 # The seed of unkindness of the embedded AWS; None to be kind. See CONTRIBUTING.
-_SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "1")
+_SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "kind")
 UNKIND = None if _SEED == "kind" else int(_SEED)
 TEMPLATE = "template_process.py"  # which jobs are forked from
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
