@@ -8,7 +8,7 @@ from pathlib import Path
 from rios_plugin_awsbatch.aws.clients import Clients
 from rios_plugin_awsbatch.wire import payload
 from rios_plugin_awsbatch.wire.exchange import connect
-from rios_plugin_awsbatch.wire.messages import Result, RunKey, Task, WorkerNotice
+from rios_plugin_awsbatch.wire.messages import Begun, Result, RunKey, Task, WorkerNotice
 from rios_plugin_awsbatch.wire.runtime import pack_runtime
 from rios_plugin_awsbatch.wire.versions import CLOUDPICKLE, PYTHON
 from tests.support.helpers import eventually, without_aws
@@ -92,6 +92,12 @@ class ManualRun:
         )
 
     def reply(self):
+        """Return the next message from the worker, but for those that say what it computes."""
+        while isinstance(message := self.heard(), Begun):
+            pass
+        return message
+
+    def heard(self):
         """Return the next message from the worker."""
         (received,) = eventually(
             lambda: self.exchange.results.receive(1, wait=1, visibility=600), self.log

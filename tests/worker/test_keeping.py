@@ -79,7 +79,7 @@ def test_a_kept_task_is_handed_back_when_its_worker_is_told_to_stop(run, tmp_pat
 
 def kept_notice(run):
     return eventually(
-        lambda: (reply := run.reply()) and isinstance(reply, Begun) and reply.kept and reply
+        lambda: (reply := run.heard()) and isinstance(reply, Begun) and reply.kept and reply
     )
 
 
