@@ -140,7 +140,8 @@ def test_activated_leads_here_and_restores_exactly(account, foreign):
     with contextlib.suppress(KeyError), account.aws.activated():
         assert os.environ["AWS_MAX_ATTEMPTS"] == "2"
         assert "RIOS_AWSBATCH_IN_QUEUE" not in os.environ
-        url = boto3.Session().client("sqs").create_queue(QueueName="RIOS-run-given-activated")["QueueUrl"]
+        sqs = boto3.Session().client("sqs")
+        url = sqs.create_queue(QueueName="RIOS-run-given-activated")["QueueUrl"]
         assert url.startswith(account.aws.endpoint)
         os.environ["ADDED_MEANWHILE"] = "1"
         raise KeyError
