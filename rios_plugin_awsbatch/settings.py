@@ -129,7 +129,7 @@ class _CommonSettings(BaseSettings):
         le=86400,
         allow_inf_nan=False,
         description="Seconds within which workers end if main no longer gives a sign of life: it "
-        "was killed, or its machine sleeps.",
+        "was killed, its machine sleeps, or its credentials have ended.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What workers log; `INFO` logs one line for each task."

@@ -8,7 +8,7 @@ import botocore.exceptions
 from rios_plugin_awsbatch.aws.attempts import attempted
 from rios_plugin_awsbatch.aws.batch import DESCRIBED_JOBS, ENDED, UNKNOWN_SECONDS
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import error_code
+from rios_plugin_awsbatch.aws.errors import is_denied
 from rios_plugin_awsbatch.aws.names import SUBMISSIONS, submission_prefix
 from rios_plugin_awsbatch.aws.s3 import age_of, folders_in, in_batches
 from rios_plugin_awsbatch.wire.store import PayloadStore
@@ -23,7 +23,6 @@ __all__ = ["sweep_submission_of", "sweep_submissions"]
 log = logging.getLogger(__name__)
 
 STALE_SECONDS: Final = 1800.0  # for a submission that has not come to its job
-_DENIED: Final = ("AccessDeniedException", "AccessDenied")
 
 
 def sweep_submissions(clients: Clients, bucket: str) -> list[str]:
@@ -90,7 +89,7 @@ def _deregistered(clients: Clients, definition: str) -> bool:
     try:
         clients.batch.deregister_job_definition(jobDefinition=definition)
     except botocore.exceptions.ClientError as error:
-        if error_code(error) not in _DENIED:
+        if not is_denied(error):
             raise
         return False
     return True

@@ -99,7 +99,7 @@ class Inventory:
             with self._turn:
                 self._content.update(changes)
                 # Writers take turns: an earlier content must not come after a later one.
-                self._turn.wait_for(lambda: not self._writing)
+                self._turn.wait_for(lambda: not self._writing, TURN_SECONDS if last else None)
                 if self._over and not last:
                     return
                 self._writing = mine = True

@@ -63,10 +63,14 @@ class Roster:
         )
         hooks.call("rios_awsbatch_worker_changed", record)
 
-    def note_requests(self, worker: str, requests: int) -> int:
-        """Note a reply, and how many AWS requests its worker has made; return how many are new."""
+    def note_reply(self) -> None:
+        """Note that a task has been answered."""
         with self._changed:
             self._replies += 1
+
+    def note_requests(self, worker: str, requests: int) -> int:
+        """Note how many AWS requests a worker has made; return how many are new."""
+        with self._changed:
             before = self._requests.get(worker, 0)
             self._requests[worker] = max(requests, before)
             return max(requests - before, 0)

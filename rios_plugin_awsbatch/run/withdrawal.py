@@ -120,7 +120,10 @@ class Withdrawal:
                 return  # workers withhold them
 
     def _sort(self, received: list[Received]) -> int:
-        """Delete what nobody waits for, and hand back the rest; return how many were deleted."""
+        """Delete what nobody waits for, and hand back the rest; return how many were deleted.
+
+        What is no task of the run becomes visible again by itself.
+        """
         tasks = [(message, self._task_in(message)) for message in received]
         with self._changing:
             gone = {m.receipt: t.task for m, t in tasks if t and t.task in self._numbers}
@@ -131,7 +134,6 @@ class Withdrawal:
         ]
         self._exchange.tasks.send([self._exchange.encode(task) for task in anew])
         self._exchange.tasks.delete([*gone, *(m.receipt for m, t in others if t)])
-        self._exchange.tasks.extend([m.receipt for m, t in others if not t], 0)
         with self._changing:
             self._numbers.difference_update(gone.values())
         return len(gone)

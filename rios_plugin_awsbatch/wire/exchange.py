@@ -115,7 +115,9 @@ class Exchange:
             PayloadError: Nothing has been stored.
             MessageError: It is damaged or forged.
         """
-        message = self.decode(self.store.get(f"{self.store.prefix}{_WITHDRAWN}").decode())
+        # A worker looks before each task, and can do without.
+        stored = self.store.get(f"{self.store.prefix}{_WITHDRAWN}", patient=False)
+        message = self.decode(stored.decode())
         if not isinstance(message, Withdrawn):
             raise MessageError(f"Object {_WITHDRAWN} of run {self.key.run} is something else.")
         return message

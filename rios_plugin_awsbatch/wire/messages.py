@@ -117,7 +117,7 @@ class Task(_Model):
         task: The task's number within the run.
         name: What users call it: a block's place, or the function's name.
         failed: How many attempts at it have failed before this message was sent.
-        vanished: How many workers had received it before, and vanished without a word.
+        vanished: How many workers had received it before, and vanished or were told to stop.
         python: Main's Python version, "3.11". Only the same minor version reads pickled code.
         cloudpickle: Main's cloudpickle major version.
         function: The callable. Workers keep it.

@@ -52,8 +52,12 @@ class PayloadStore:
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=data)
         return key
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, patient: bool = True) -> bytes:
         """Return the bytes under `key`.
+
+        Args:
+            key: The key.
+            patient: Whether to wait for the end of an outage.
 
         Raises:
             PayloadError: There is no such object, or `key` is outside the run's prefix.
@@ -64,6 +68,8 @@ class PayloadStore:
                 f"{self.bucket}."
             )
         try:
+            if not patient:
+                return self._read(key)
             patience = Patience(passes=_may_pass, renewal=self._renewal)
             return patience.call(lambda: self._read(key))
         except botocore.exceptions.ClientError as error:

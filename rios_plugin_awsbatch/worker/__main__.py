@@ -1,8 +1,8 @@
 """The container's entry point: the console script ``rios-awsbatch-worker``.
 
 It imports next to nothing at first. SIGTERM is heard from the beginning: the kernel ignores signals
-that process 1, which this is in a container, does not handle. If the image lacks a package, the
-last line of the log says so, and main finds it there.
+that process 1 does not handle, which this is in a container without an init process. If the image
+lacks a package, the last line of the log says so, and main finds it there.
 """
 
 import argparse

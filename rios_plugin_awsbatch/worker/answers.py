@@ -106,7 +106,7 @@ class Answers:
         texts = [self._exchange.encode(reply) for reply in replies]
         self._patience.call(lambda: self._exchange.results.send(texts), what="send results")
 
-    def send_anew(self, tasks: Sequence[HeldTask], *, failed: int = 0) -> None:
+    def send_anew(self, tasks: Sequence[HeldTask], *, failed: int = 0, lost: int = 0) -> None:
         """Send tasks anew and delete their messages.
 
         If they only became visible again, this worker would count as one that has vanished.
@@ -114,10 +114,11 @@ class Answers:
         Args:
             tasks: The tasks.
             failed: How many of this worker's attempts count: none if it has been told to stop.
+            lost: Whether this worker counts as lost with what it was computing: 1, else 0.
         """
         anew = [
             held.task.model_copy(
-                update={"failed": held.attempt - 1 + failed, "vanished": held.vanished}
+                update={"failed": held.attempt - 1 + failed, "vanished": held.vanished + lost}
             )
             for held in tasks
         ]

@@ -165,8 +165,8 @@ class Fetcher:
         if held.vanished >= MACHINES_LOST:
             raise TaskLostError(
                 f"{task.name}: machine lost, {held.vanished} times in a row: the workers that "
-                "received it vanished without a word. If Batch gives no reason, look whether the "
-                "block takes more memory than the machine has, and whether Spot machines are "
+                "received it vanished or were told to stop. If Batch gives no reason, see whether "
+                "the block takes more memory than the machine has, and whether Spot machines are "
                 "reclaimed before it is done."
             )
         if (task.python, task.cloudpickle) != (PYTHON, CLOUDPICKLE):

@@ -24,7 +24,7 @@ class HeldTask:
         receipt: The handle of its message.
         attempt: The number of this attempt at it, by any worker, from 1.
         arguments: The pickled arguments, once they are here.
-        vanished: How many workers have had it before, and vanished without a word.
+        vanished: How many workers have had it before, and vanished or were told to stop.
         received: When it was received, by the monotonic clock.
     """
 

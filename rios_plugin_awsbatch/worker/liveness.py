@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rios_plugin_awsbatch.aws.clients import Clients
-from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_missing_object, sentence_for
+from rios_plugin_awsbatch.aws.errors import AWS_ERRORS, is_denied, is_missing_object, sentence_for
 from rios_plugin_awsbatch.aws.names import inventory_key
 from rios_plugin_awsbatch.aws.s3 import age_of
 from rios_plugin_awsbatch.settings import WorkerSettings
@@ -71,11 +71,7 @@ class Liveness:
                 Bucket=self._bucket, Key=inventory_key(self._run)
             )
         except AWS_ERRORS as error:
-            self._old_since = None
-            if self._seen and is_missing_object(error):
-                return "the run is over: its record has been deleted"
-            log.debug("run=%s cannot look at its record: %s", self._run, sentence_for(error))
-            return ""
+            return self._reason_after(error)
         first, self._seen = not self._seen, True
         age, now = age_of(answer["LastModified"], answer), time.monotonic()
         if first and age >= self._timeout:  # the job had to wait, and main has died meanwhile
@@ -83,7 +79,23 @@ class Liveness:
         if age < self._timeout * OLD:
             self._old_since = None
             return ""
-        self._old_since = now if self._old_since is None else self._old_since
-        if now - self._old_since < self._timeout * SEEN_OLD:
+        if not self._lasts(now):
             return ""
         return f"{GONE}: it has not renewed the run's record for {age:.0f} s"
+
+    def _reason_after(self, error: Exception) -> str:
+        """Return why nobody waits for this worker, if it cannot see the run's record."""
+        if self._seen and is_missing_object(error):
+            return "the run is over: its record has been deleted"
+        # To those who may not list the bucket, S3 does not say whether an object is missing.
+        if self._seen and is_denied(error):
+            gone = self._lasts(time.monotonic())
+            return "the run is over: its record cannot be read any more" if gone else ""
+        self._old_since = None
+        log.debug("run=%s cannot look at its record: %s", self._run, sentence_for(error))
+        return ""
+
+    def _lasts(self, now: float) -> bool:
+        """Say whether main has given no sign of life for long, as this worker has seen itself."""
+        self._old_since = now if self._old_since is None else self._old_since
+        return now - self._old_since >= self._timeout * SEEN_OLD

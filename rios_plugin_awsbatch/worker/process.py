@@ -72,8 +72,8 @@ class Death:
 class ComputeProcess:
     """The process that calls the user's functions; a new one takes its place when it dies.
 
-    All methods are the main thread's. Linux ends the process with the thread that started it
-    (prctl(2), PR_SET_PDEATHSIG).
+    All methods but `kill` are the main thread's. Linux ends the process with the thread that
+    started it (prctl(2), PR_SET_PDEATHSIG).
     """
 
     def __init__(self) -> None:

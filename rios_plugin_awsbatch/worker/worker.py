@@ -97,6 +97,7 @@ class Worker:
         self._compute = compute
         self._ended = threading.Event()
         self._in_flight = InFlight()
+        self._cut: list[HeldTask] = []  # what it was computing when it was told to stop
         self._answers = Answers(exchange, clients, name, self._ended)
         visibility = settings.visibility_timeout
         self._replier = Replier(exchange, self._answers, self._in_flight, name, visibility)
@@ -175,6 +176,7 @@ class Worker:
             )
         except EOFError:
             if self._in_flight.interrupted:  # then `stop` has ended the process
+                self._cut = [held]
                 return None
             timing = Measured(begun=begun, seconds=time.monotonic() - start)
             return self._after_death(held, self._compute.replace(), timing)
@@ -216,7 +218,9 @@ class Worker:
         self._replier.close(REPLIER_SECONDS)
         unfinished = self._in_flight.held()
         with attempted(self._run, "hand back tasks", queue_may_be_gone=True):
-            self._answers.send_anew(unfinished)
+            # Machines that are taken away again and again must not compute a long task for ever.
+            self._answers.send_anew([held for held in unfinished if held in self._cut], lost=1)
+            self._answers.send_anew([held for held in unfinished if held not in self._cut])
         # It may just be receiving tasks, which it sends anew; or its request, which waits at the
         # queue, gets one of those that were just sent.
         self._fetcher.join(FETCHER_SECONDS)

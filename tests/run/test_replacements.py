@@ -20,7 +20,7 @@ def test_a_long_run_outlives_any_number_of_reclaims(batch, reason):
     force, roster = scripted_force(batch, 8)
     is_ready(roster)
     for hour in range(50):
-        roster.note_requests("w", hour)
+        roster.note_reply()
         job = force.jobs[-1] if hour else force.jobs[0]
         batch.set(job.job_id, 0, "FAILED", reason)
         force.look(100)
@@ -30,9 +30,9 @@ def test_a_long_run_outlives_any_number_of_reclaims(batch, reason):
 def test_all_workers_may_be_reclaimed_at_once(batch):
     """Again and again, as long as a task is done between."""
     force, roster = scripted_force(batch, 4)
-    for reclaim in range(10):
+    for _ in range(10):
         is_ready(roster)
-        roster.note_requests("w", reclaim)
+        roster.note_reply()
         (job,) = force.jobs
         batch.set_all(job.job_id, "FAILED", HOST_LOST)
         force.look(100)
@@ -73,7 +73,7 @@ def test_crashes_use_up_the_replacements_whatever_is_done_between(batch):
     is_ready(roster)
     (first,) = force.jobs
     for number in range(3):
-        roster.note_requests("w", number)
+        roster.note_reply()
         batch.set(first.job_id, number, "FAILED", CRASH)
         force.look(100)
     assert sum(job.size for job in force.jobs) == 4 + 2

@@ -118,6 +118,14 @@ def test_a_record_that_has_been_deleted_is_the_end_of_the_run(watched):
     assert "its record has been deleted" in watched.look(LOOK)
 
 
+def test_who_may_not_list_the_bucket_takes_a_denial_for_that(watched):
+    """S3 does not tell workers what is missing; a policy may be changed meanwhile, too."""
+    watched.look(60, renewed=True)
+    watched.bucket.error = DENIED
+    assert watched.look(LOOK) == ""
+    assert "its record cannot be read any more" in watched.look(120)
+
+
 def test_a_worker_that_starts_when_main_is_long_gone_ends_at_once(watched):
     """Its job has waited for a place; thousands may wait, and each would cost a minute."""
     watched.bucket.now += 3600
