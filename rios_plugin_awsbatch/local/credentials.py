@@ -1,9 +1,12 @@
 """Who calls: the access keys of users, and the credentials of jobs, which expire and are renewed.
 
 A job gets its role's credentials as from ECS: from an HTTP endpoint, at a URL that only the job
-knows. botocore and GDAL ask there again before the credentials expire.
+knows. botocore and GDAL ask there again before the credentials expire. GDAL 3.6 does not know
+such a URL, and ECS's own address is none of this machine's; so it is told that the machine's
+metadata, which have the credentials too, are below that URL.
 
-Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html and
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html
 """
 
 import contextlib
@@ -29,6 +32,10 @@ PATH: Final = "/v2/credentials/"  # as in ECS; no bucket has a name this short
 # ECS gives them for six hours. botocore renews them when less than a quarter of an hour is left.
 SECONDS: Final = 3600.0
 _VARIABLE: Final = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_METADATA_VARIABLE: Final = "CPL_AWS_EC2_API_ROOT_URL"  # GDAL's
+_SESSION_PATH: Final = "/latest/api/token"
+_ROLES: Final = "/latest/meta-data/iam/security-credentials/"
+_ROLE: Final = "job"
 _NO_TASK: Final = b'{"code": "InvalidId", "message": "CredentialsHandler: Credentials not found"}'
 
 
@@ -106,7 +113,7 @@ class Credentials:
 
     @contextlib.contextmanager
     def of_role(self, endpoint: str, role: str) -> Iterator[dict[str, str]]:
-        """Yield the variable that gives a job the credentials of its role, as long as it runs.
+        """Yield the variables that give a job the credentials of its role, as long as it runs.
 
         Those that it has afterwards stay valid until they expire.
 
@@ -121,7 +128,8 @@ class Credentials:
         with self._changing:
             self._tasks[secret] = _Task(role, secrets.token_hex(16))
         try:
-            yield {_VARIABLE: f"{endpoint}{PATH}{secret}"}
+            url = f"{endpoint}{PATH}{secret}"
+            yield {_VARIABLE: url, _METADATA_VARIABLE: url}
         finally:
             with self._changing:
                 del self._tasks[secret]
@@ -150,6 +158,7 @@ class Credentials:
                 )
             key, expires = task.key, dt.datetime.fromtimestamp(task.expires, dt.timezone.utc)
         return {
+            "Code": "Success",
             "RoleArn": task.role,
             "AccessKeyId": key.id,
             "SecretAccessKey": key.secret,
@@ -174,9 +183,14 @@ class Credentials:
             path: str = environ["PATH_INFO"]
             if not path.startswith(PATH):
                 return app(environ, start_response)
-            answer = self._answer(path.removeprefix(PATH))
-            status = "400 Bad Request" if answer is None else "200 OK"
-            start_response(status, [("Content-Type", "application/json")])
-            return [_NO_TASK if answer is None else json.dumps(answer).encode()]
+            secret, slash, below = path.removeprefix(PATH).partition("/")
+            answer = self._answer(secret)
+            if answer is None:
+                start_response("400 Bad Request", [("Content-Type", "application/json")])
+                return [_NO_TASK]
+            metadata = {_SESSION_PATH: "token", _ROLES: _ROLE}
+            text = metadata.get(f"{slash}{below}", json.dumps(answer))
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [text.encode()]
 
         return served

@@ -6,7 +6,7 @@ import pytest
 
 from rios_plugin_awsbatch import AWSBatchJobManager
 from rios_plugin_awsbatch.run import leases as live
-from tests.support.helpers import eventually
+from tests.support.helpers import GIVEN, eventually
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def serial(files, tmp_path_factory):
 @pytest.fixture(scope="module")
 def uploaded(farm, files):
     """The input files in the bucket, by GDAL's name for the folder."""
-    keys = {path.name: f"scene/{path.name}" for path in files.iterdir()}
+    keys = {path.name: f"{GIVEN}scene/{path.name}" for path in files.iterdir()}
     for name, key in keys.items():
         farm.s3.upload_file(str(files / name), farm.bucket, key)
-    yield f"/vsis3/{farm.bucket}/scene"
+    yield f"/vsis3/{farm.bucket}/{GIVEN}scene"
     for key in keys.values():
         farm.s3.delete_object(Bucket=farm.bucket, Key=key)
 

@@ -21,6 +21,7 @@ from tests.hosts.support.hosted import on_batch
 from tests.hosts.support.runs import live_run
 from tests.hosts.support.scenarios import JOBS, Job, outputs, run
 from tests.hosts.support.scene import differences
+from tests.support.helpers import GIVEN
 
 IMAGE = {"img": "bands.tif"}
 FAILING = Job(functions.fail_at, IMAGE, other={"where": (2, 1)})
@@ -38,7 +39,7 @@ def truncated(files, tmp_path, farm):
     path = tmp_path / "truncated.tif"
     data = (files / "bands.tif").read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
-    key = f"{tmp_path.name}/truncated.tif"  # a folder that GDAL has not listed yet
+    key = f"{GIVEN}{tmp_path.name}/truncated.tif"  # a folder that GDAL has not listed yet
     farm.s3.upload_file(str(path), farm.bucket, key)
     yield {"local": str(path), "remote": f"/vsis3/{farm.bucket}/{key}"}
     farm.s3.delete_object(Bucket=farm.bucket, Key=key)

@@ -21,6 +21,7 @@ from rios_plugin_awsbatch.hosts.process_state import current_state
 from tests.hosts.support import functions
 from tests.hosts.support.contract import Contract
 from tests.hosts.support.runs import live_run
+from tests.support.helpers import GIVEN
 
 needs_rios2 = pytest.mark.skipif(hosted.generation() != 2, reason="main reads with RIOS 1.4")
 SECRET = "GDAL_HTTP_USERPWD"
@@ -43,13 +44,13 @@ def host(farm, tmp_path):
 @pytest.fixture
 def remote(host, farm):
     """The image's name in the bucket; the test uploads it."""
-    yield f"/vsis3/{farm.bucket}/changing"
-    farm.s3.delete_object(Bucket=farm.bucket, Key="changing")
+    yield f"/vsis3/{farm.bucket}/{GIVEN}changing"
+    farm.s3.delete_object(Bucket=farm.bucket, Key=f"{GIVEN}changing")
 
 
 def upload(host, farm, image):
     hosted.write(host.path, image)
-    farm.s3.upload_file(host.path, farm.bucket, "changing")
+    farm.s3.upload_file(host.path, farm.bucket, f"{GIVEN}changing")
 
 
 @pytest.mark.parametrize("exceptions", [True, False])

@@ -16,6 +16,7 @@ WORKERS = 3  # of the session's embedded AWS
 # The seed of unkindness of the embedded AWS; None to be kind. See CONTRIBUTING.
 _SEED = os.environ.get("RIOS_AWSBATCH_TEST_UNKIND", "kind")
 UNKIND = None if _SEED == "kind" else int(_SEED)
+GIVEN = "runs/given/"  # where tests put what workers read, who may read below runs/ only
 TEMPLATE = "template_process.py"  # which jobs are forked from
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
@@ -125,7 +126,8 @@ class Cloud:
     def objects(self, prefix="runs/"):
         """Return the keys of the bucket's objects under a prefix."""
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [item["Key"] for item in listed.get("Contents", [])]
+        keys = [item["Key"] for item in listed.get("Contents", [])]
+        return [key for key in keys if not key.startswith(GIVEN)]
 
     def record(self):
         """Return the record of the only run that is alive."""
