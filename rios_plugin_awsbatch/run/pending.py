@@ -154,8 +154,7 @@ class Pending:
 
     def settle(self, reply: Result | Failure) -> None:
         """Give a task the outcome that a worker announces."""
-        self._roster.note_reply()
-        requests = self._roster.note_requests(reply.worker, reply.requests)
+        requests = self._roster.note_reply(reply.worker, reply.requests)
         if reply.computing is not None:
             self.begin(Begun(task=reply.computing, worker=reply.worker))
         task = self._taken(reply.task)

@@ -63,10 +63,11 @@ class Roster:
         )
         hooks.call("rios_awsbatch_worker_changed", record)
 
-    def note_reply(self) -> None:
-        """Note that a task has been answered."""
+    def note_reply(self, worker: str, requests: int) -> int:
+        """Note that a worker has answered a task, and its requests; return how many are new."""
         with self._changed:
             self._replies += 1
+        return self.note_requests(worker, requests)
 
     def note_requests(self, worker: str, requests: int) -> int:
         """Note how many AWS requests a worker has made; return how many are new."""

@@ -20,7 +20,7 @@ def test_a_long_run_outlives_any_number_of_reclaims(batch, reason):
     force, roster = scripted_force(batch, 8)
     is_ready(roster)
     for hour in range(50):
-        roster.note_reply()
+        roster.note_reply("w", 0)
         job = force.jobs[-1] if hour else force.jobs[0]
         batch.set(job.job_id, 0, "FAILED", reason)
         force.look(100)
@@ -32,7 +32,7 @@ def test_all_workers_may_be_reclaimed_at_once(batch):
     force, roster = scripted_force(batch, 4)
     for _ in range(10):
         is_ready(roster)
-        roster.note_reply()
+        roster.note_reply("w", 0)
         (job,) = force.jobs
         batch.set_all(job.job_id, "FAILED", HOST_LOST)
         force.look(100)
@@ -73,7 +73,7 @@ def test_crashes_use_up_the_replacements_whatever_is_done_between(batch):
     is_ready(roster)
     (first,) = force.jobs
     for number in range(3):
-        roster.note_reply()
+        roster.note_reply("w", 0)
         batch.set(first.job_id, number, "FAILED", CRASH)
         force.look(100)
     assert sum(job.size for job in force.jobs) == 4 + 2
